@@ -1,0 +1,1 @@
+//! Makes the kernel match what is desired and reports what is.

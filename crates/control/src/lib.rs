@@ -1,0 +1,1 @@
+//! The AWS services, the scheduler and the projection; no kernel.

@@ -1,0 +1,61 @@
+//! What stands between the host's loopback and the `internet` namespace.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// The one edge of the machine.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// Where `serve` answers the AWS API and the registry, over plain HTTP on the host.
+    pub api: SocketAddr,
+    /// The host address on which load balancers are reached, 127.0.0.1 unless told otherwise.
+    pub host_address: Ipv4Addr,
+    /// The ports to listen on at that address.
+    pub listeners: Vec<HostListener>,
+    /// AWS's own names, answered inside the `internet` namespace with TLS.
+    pub aws_endpoints: Vec<AwsEndpoint>,
+    /// The certificate chain for the names of `aws_endpoints`, PEM.
+    pub certificate_chain: String,
+    /// The chain's private key, PEM.
+    pub private_key: String,
+}
+
+impl std::fmt::Debug for Edge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The key never reaches a log.
+        f.debug_struct("Edge")
+            .field("api", &self.api)
+            .field("host_address", &self.host_address)
+            .field("listeners", &self.listeners)
+            .field("aws_endpoints", &self.aws_endpoints)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A port of the host that load balancers share by the request's Host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostListener {
+    /// The listeners' own port.
+    pub port: u16,
+    /// Which name leads where. A name that is not listed gets a 404 that says what is.
+    pub routes: Vec<HostRoute>,
+}
+
+/// A load balancer behind a host port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRoute {
+    /// The load balancer's DNS name, lower case, without a port.
+    pub host: String,
+    /// The public addresses of its nodes.
+    pub addresses: Vec<Ipv4Addr>,
+}
+
+/// Names of AWS that lead to `serve`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwsEndpoint {
+    /// The exact names, or with `*.` in front all names one label longer.
+    pub names: Vec<String>,
+    /// The public address they resolve to; the edge listens there on port 443 in the `internet` namespace.
+    pub address: Ipv4Addr,
+}

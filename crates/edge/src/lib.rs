@@ -1,0 +1,1 @@
+//! Host ports, the outside, TLS for AWS names.

@@ -1,0 +1,1 @@
+//! One task's containers, and the pull helper.

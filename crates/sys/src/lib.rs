@@ -1,0 +1,1 @@
+//! Linux: netlink, nf_tables, namespaces, mounts, cgroups; the only crate with unsafe code.

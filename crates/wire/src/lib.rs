@@ -1,0 +1,1 @@
+//! AWS's protocols (awsQuery, ec2Query, awsJson 1.1) and SigV4; knows no service.
