@@ -9,6 +9,7 @@ mod load_balancer;
 mod message;
 mod names;
 mod observed;
+pub mod role;
 mod task;
 mod vpc;
 
