@@ -1,1 +1,12 @@
 //! Linux: netlink, nf_tables, namespaces, mounts, cgroups; the only crate with unsafe code.
+//!
+//! Everything is synchronous and keeps no state of its own: a function does one thing to the kernel and says what the
+//! kernel answered. What belongs to a network namespace (netlink, nf_tables, `/proc/sys/net`) acts on the namespace of
+//! the calling thread; [`netns::within`] gives a closure a thread of its own in another one.
+#![allow(unsafe_code, reason = "system calls that no safe wrapper covers; each block has its SAFETY note")]
+
+mod error;
+pub mod mount;
+pub mod netns;
+
+pub use error::{Error, Result};
