@@ -21,8 +21,8 @@ pub use load_balancer::{
 pub use message::{Frames, MessageError, SCHEMA, decode, encode};
 pub use names::{Names, Record, VpcNames};
 pub use observed::{
-    ContainerStatus, EdgeStatus, HealthReason, HealthState, ListenerStatus, LoadBalancerStatus, Observation,
-    Observed, TargetStatus, TaskPhase, TaskStatus, VpcStatus,
+    ContainerStatus, EdgeStatus, HealthReason, HealthState, ListenerStatus, LoadBalancerStatus, NamesStatus,
+    Observation, Observed, TargetStatus, TaskPhase, TaskStatus, VpcStatus,
 };
 pub use task::{Container, ImageReference, PullIdentity, Task};
 pub use vpc::{

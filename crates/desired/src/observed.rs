@@ -17,6 +17,8 @@ pub enum Observation {
     LoadBalancer(LoadBalancerStatus),
     /// The host ports.
     Edge(EdgeStatus),
+    /// The DNS servers.
+    Names(NamesStatus),
     /// A part is gone from the machine as it was told.
     Removed {
         /// Which part.
@@ -32,6 +34,7 @@ impl Observation {
             Observation::Task(status) => PartId::Task(status.task.clone()),
             Observation::LoadBalancer(status) => PartId::LoadBalancer(status.load_balancer.clone()),
             Observation::Edge(_) => PartId::Edge,
+            Observation::Names(_) => PartId::Names,
             Observation::Removed { part } => part.clone(),
         }
     }
@@ -189,5 +192,14 @@ pub struct ListenerStatus {
     /// The port.
     pub port: u16,
     /// None: it listens. Else why not: `127.0.0.1:80 is used by another program; …`
+    pub error: Option<String>,
+}
+
+/// The DNS servers' status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamesStatus {
+    /// The generation that they answer by.
+    pub generation: u64,
+    /// Why a VPC that has a namespace has no DNS server, in words for a person.
     pub error: Option<String>,
 }
