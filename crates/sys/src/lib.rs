@@ -5,8 +5,10 @@
 //! the calling thread; [`netns::within`] gives a closure a thread of its own in another one.
 #![allow(unsafe_code, reason = "system calls that no safe wrapper covers; each block has its SAFETY note")]
 
+pub mod cgroup;
 mod error;
 pub mod mount;
 pub mod netns;
+pub mod process;
 
 pub use error::{Error, Result};

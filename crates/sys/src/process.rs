@@ -1,0 +1,175 @@
+//! Processes: detached starts, waiting without races, dying with a parent, a binary that no container can write to.
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getppid, setsid};
+
+use crate::error::{Doing, Error, Result};
+
+/// Starts a program in a session of its own, so that neither a terminal's signals nor the caller's end reach it. Its
+/// output is appended to `log`, its input is empty, and no signal is blocked in it. The caller stays its parent:
+/// whoever drops the `Child` without waiting leaves a zombie for as long as the caller lives.
+///
+/// # Errors
+/// When the log cannot be opened or the program cannot be started.
+pub fn spawn_detached<S: AsRef<OsStr>>(program: &Path, args: &[S], log: &Path) -> Result<Child> {
+    let doing = || format!("start {}", program.display());
+    let log = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(log)
+        .doing(|| format!("open the log {}", log.display()))?;
+    #[allow(clippy::disallowed_methods, reason = "Landfall's own roles are started here and nowhere else")]
+    let mut command = Command::new(program);
+    command.args(args).current_dir("/").stdin(Stdio::null());
+    command.stdout(log.try_clone().doing(doing)?).stderr(log);
+    let own_session = || {
+        setsid()?;
+        nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec only async-signal-safe system calls are made, and nothing is allocated.
+    unsafe { command.pre_exec(own_session) };
+    command.spawn().doing(doing)
+}
+
+/// A descriptor of a process, which cannot come to mean another one.
+#[derive(Debug)]
+pub struct PidFd(OwnedFd);
+
+impl PidFd {
+    /// Opens the process that has this number now.
+    ///
+    /// # Errors
+    /// `ESRCH` when there is none.
+    pub fn open(pid: Pid) -> Result<Self> {
+        // SAFETY: plain numbers go in, a descriptor or an error comes out.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+        let fd = Errno::result(fd).doing(|| format!("open process {pid}"))?;
+        let fd = i32::try_from(fd).map_err(|_| Error::other("open a process", "no descriptor"))?;
+        // SAFETY: the kernel has just made this descriptor for us alone.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Sends a signal. One to a process that has ended is no error.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let info = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: the descriptor is open, and a null siginfo asks for the one that kill(2) makes.
+        let sent =
+            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal as i32, info, 0) };
+        match Errno::result(sent) {
+            Err(Errno::ESRCH) => Ok(()),
+            answer => answer.map(drop).doing(|| format!("send {signal}")),
+        }
+    }
+
+    /// Waits for the process's end, at most this long. False when it lives on.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn wait(&self, timeout: Duration) -> Result<bool> {
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+        loop {
+            match poll(&mut fds, timeout) {
+                Err(Errno::EINTR) => (),
+                answer => return Ok(answer.doing(|| "wait for a process".to_owned())? > 0),
+            }
+        }
+    }
+}
+
+impl AsFd for PidFd {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Has the kernel kill this process when its parent's thread ends. A change of user clears it: call it last. False
+/// when `parent` has ended already, so that the caller must end by itself.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn die_with_parent(parent: Pid) -> Result<bool> {
+    prctl::set_pdeathsig(Signal::SIGKILL).doing(|| "ask to die with the parent".to_owned())?;
+    Ok(getppid() == parent)
+}
+
+/// Makes this process the parent of its descendants' orphans.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn become_subreaper() -> Result<()> {
+    prctl::set_child_subreaper(true).doing(|| "become a subreaper".to_owned())
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Who.
+    pub pid: Pid,
+    /// The exit code, or 128 plus the signal's number as shells and ECS have it.
+    pub code: i32,
+}
+
+/// Collects every child that has ended, without waiting for one.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn reap() -> Result<Vec<Ended>> {
+    let mut ended = Vec::new();
+    loop {
+        match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) => ended.push(Ended { pid, code }),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => ended.push(Ended { pid, code: 128 + signal as i32 }),
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(ended),
+            Ok(_) | Err(Errno::EINTR) => (),
+            Err(errno) => return Err(errno).doing(|| "collect ended children".to_owned()),
+        }
+    }
+}
+
+/// This program's binary in a sealed memory file: what runs from it can be read through `/proc/*/exe`, never written.
+#[derive(Debug)]
+pub struct SealedSelf(File);
+
+impl SealedSelf {
+    /// Copies the running binary.
+    ///
+    /// # Errors
+    /// When it cannot be read or memory is short.
+    pub fn copy() -> Result<Self> {
+        let doing = || "copy this program into a sealed memory file".to_owned();
+        let mut own = File::open("/proc/self/exe").doing(doing)?;
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        let mut copy = File::from(memfd_create(c"landfall", flags).doing(doing)?);
+        std::io::copy(&mut own, &mut copy).doing(doing)?;
+        let seals =
+            SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
+        fcntl(&copy, FcntlArg::F_ADD_SEALS(seals)).doing(doing)?;
+        Ok(Self(copy))
+    }
+
+    /// A path to start it by, good in this process and in its children up to exec, for as long as `self` lives.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
+    }
+}
