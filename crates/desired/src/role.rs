@@ -24,6 +24,7 @@ use crate::{Observation, Observed, Part};
 /// What a role is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[allow(clippy::large_enum_variant, reason = "a request is made, sent and dropped; none is kept")]
 pub enum Request {
     /// Be this. Answered once it is taken over.
     Apply(Part),
