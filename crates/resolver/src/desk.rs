@@ -1,0 +1,156 @@
+//! The reconciler: every VPC that shall have a DNS server and has a namespace gets its sockets, every other loses
+//! them. Sockets keep a namespace alive, so those of a namespace that went are closed at the next look.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use desired::role::News;
+use desired::{NamesStatus, Observation, VpcNames};
+use sys::netns;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use types::{PartId, VpcId};
+
+use crate::Taken;
+use crate::serve::{Sockets, Source, serve};
+
+/// From one look at the namespaces to the next while a VPC still waits for its own.
+const SOON: Duration = Duration::from_millis(200);
+
+/// The same when nothing is missing.
+const LATER: Duration = Duration::from_secs(1);
+
+/// A VPC's servers.
+struct Open {
+    /// The namespace that the sockets are in: its device and inode.
+    namespace: (u64, u64),
+    servers: BTreeMap<Ipv4Addr, JoinSet<io::Result<()>>>,
+}
+
+/// Keeps the sockets as the part says, for ever.
+pub(crate) async fn keep(folder: PathBuf, mut taken: watch::Receiver<Arc<Taken>>, news: News) {
+    let mut open = BTreeMap::new();
+    loop {
+        let now = taken.borrow_and_update().clone();
+        let outcome = reconcile(&mut open, &folder, &now, &taken).await;
+        let settled = outcome.error.is_none() && outcome.waiting == 0;
+        news.publish(match &now.names {
+            Some(_) => Observation::Names(NamesStatus { generation: now.generation, error: outcome.error }),
+            None => Observation::Removed { part: PartId::Names },
+        });
+        tokio::select! {
+            changed = taken.changed() => if changed.is_err() {
+                // Those who apply are gone: only the end can come.
+                return std::future::pending().await;
+            },
+            () = tokio::time::sleep(if settled { LATER } else { SOON }) => (),
+        }
+    }
+}
+
+struct Outcome {
+    /// VPCs that have no namespace yet.
+    waiting: usize,
+    error: Option<String>,
+}
+
+async fn reconcile(
+    open: &mut BTreeMap<VpcId, Open>,
+    folder: &Path,
+    now: &Taken,
+    taken: &watch::Receiver<Arc<Taken>>,
+) -> Outcome {
+    let wanted: BTreeMap<&VpcId, &VpcNames> = now
+        .names
+        .iter()
+        .flat_map(|names| &names.vpcs)
+        .filter(|vpc| vpc.enabled)
+        .map(|vpc| (&vpc.vpc, vpc))
+        .collect();
+    let unwanted: Vec<VpcId> = open.keys().filter(|vpc| !wanted.contains_key(vpc)).cloned().collect();
+    for vpc in unwanted {
+        close(open, &vpc).await;
+    }
+    let mut outcome = Outcome { waiting: 0, error: None };
+    for (vpc, names) in wanted {
+        let path = folder.join(vpc.as_str());
+        let Some(namespace) = identity(&path) else {
+            close(open, vpc).await;
+            outcome.waiting += 1;
+            continue;
+        };
+        if open.get(vpc).is_some_and(|open| open.namespace != namespace) {
+            close(open, vpc).await;
+        }
+        let entry = open.entry(vpc.clone()).or_insert_with(|| Open { namespace, servers: BTreeMap::new() });
+        if let Err(error) = adjust(entry, &path, names, taken).await {
+            outcome.error.get_or_insert(error);
+        }
+    }
+    outcome
+}
+
+/// The namespace at a path; None when there is none.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let metadata = netns::exists(path).then(|| path.metadata().ok()).flatten()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+async fn close(open: &mut BTreeMap<VpcId, Open>, vpc: &VpcId) {
+    for server in open.remove(vpc).into_iter().flat_map(|open| open.servers.into_values()) {
+        end(server).await;
+    }
+}
+
+/// Returns when the sockets are closed.
+async fn end(mut server: JoinSet<io::Result<()>>) {
+    server.shutdown().await;
+    // The connections' tasks were told to end by that; they do when it is their turn.
+    tokio::task::yield_now().await;
+}
+
+async fn adjust(
+    open: &mut Open,
+    path: &Path,
+    names: &VpcNames,
+    taken: &watch::Receiver<Arc<Taken>>,
+) -> Result<(), String> {
+    let wanted: BTreeSet<Ipv4Addr> = names.servers.iter().copied().collect();
+    let mut kept = BTreeMap::new();
+    for (address, mut server) in std::mem::take(&mut open.servers) {
+        // A server ends by itself only when it could not begin: it is made again.
+        let ended = server.try_join_next().is_some();
+        if ended || !wanted.contains(&address) {
+            end(server).await;
+        } else {
+            kept.insert(address, server);
+        }
+    }
+    open.servers = kept;
+    let missing: Vec<Ipv4Addr> =
+        wanted.into_iter().filter(|address| !open.servers.contains_key(address)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let bind = || missing.iter().map(|address| (*address, Sockets::bind(*address))).collect::<Vec<_>>();
+    let mut refused = None;
+    for (address, sockets) in netns::within(path, bind).map_err(|error| error.to_string())? {
+        match sockets {
+            Ok(sockets) => {
+                let source = Source { vpc: names.vpc.clone(), taken: taken.clone() };
+                let mut server = JoinSet::new();
+                server.spawn(serve(sockets, source));
+                open.servers.insert(address, server);
+            }
+            Err(cause) => {
+                refused = Some(format!("{}: no DNS server at {address}, port 53: {cause}", names.vpc));
+            }
+        }
+    }
+    refused.map_or(Ok(()), Err)
+}
