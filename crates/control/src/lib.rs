@@ -1,1 +1,50 @@
-//! The AWS services, the scheduler and the projection; no kernel.
+//! The control plane: AWS's services over the store, one folder a service, one file a resource; what shall run
+//! (`schedule`) and what a machine shall be (`project`). It never touches the kernel.
+//!
+//! A handler reads `fn(&Snapshot, &Context, Request) -> Result<Response, ApiError>`, or with `&mut Tx` when it changes
+//! rows. A call is one transaction that commits intent; reconcilers do the rest.
+
+mod answered;
+mod context;
+mod dispatch;
+pub mod ec2;
+pub mod ecr;
+pub mod ecs;
+pub mod elbv2;
+pub mod iam;
+mod machine;
+mod operation;
+pub mod page;
+mod service;
+mod session;
+pub mod sts;
+#[cfg(test)]
+mod testing;
+
+use store::{TableDef, table};
+
+pub use answered::{Answered, forget_old};
+pub use context::{Auth, Context, Principal, Settings};
+pub use dispatch::{Api, LONGEST_BODY};
+pub use machine::{Machine, Reports};
+pub use operation::{Handler, Operation};
+pub use service::Service;
+pub use session::SessionKey;
+
+/// The table of operations of a service.
+pub fn operations(service: Service) -> &'static [Operation] {
+    match service {
+        Service::Ec2 => ec2::OPERATIONS,
+        Service::Ecr => ecr::OPERATIONS,
+        Service::Ecs => ecs::OPERATIONS,
+        Service::Elbv2 => elbv2::OPERATIONS,
+        Service::Iam => iam::OPERATIONS,
+        Service::Sts => sts::OPERATIONS,
+    }
+}
+
+/// All tables, for [`store::Store::open`].
+pub fn tables() -> Vec<TableDef> {
+    let own = [table::<Answered>(), table::<SessionKey>()];
+    [&own, ec2::TABLES, ecr::TABLES, ecs::TABLES, elbv2::TABLES, iam::TABLES].concat()
+}

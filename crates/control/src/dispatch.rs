@@ -1,0 +1,345 @@
+//! From an HTTP request to its answer: which action it is, who signs it, what it does.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use ring::digest::{SHA256, digest};
+use store::{Snapshot, Store, StoreError};
+use types::{Region, Timestamp, random_hex};
+use wire::sigv4::{self, Family, Form, Presented, Refusal, SigningKeys};
+use wire::{ApiError, DecodeError, Input, Protocol, Tree};
+
+use crate::answered::Answered;
+use crate::context::{Auth, Context, Principal, Settings};
+use crate::machine::Machine;
+use crate::operation::{Handler, Operation};
+use crate::service::Service;
+use crate::session::SessionKey;
+
+/// The longest body that is read, in bytes: no call of these services comes near it.
+pub const LONGEST_BODY: usize = 4 << 20;
+
+/// The AWS API over a store.
+#[derive(Debug)]
+pub struct Api {
+    /// The rows.
+    pub store: Arc<Store>,
+    /// How Landfall was started.
+    pub settings: Arc<Settings>,
+    /// What the machine reports.
+    pub machine: Arc<Machine>,
+    keys: SigningKeys,
+}
+
+/// A request as far as it is known: what an error before the action is written as.
+struct Call {
+    service: Service,
+    action: String,
+    input: Input,
+}
+
+impl Api {
+    /// Over an open store.
+    pub fn new(store: Arc<Store>, settings: Arc<Settings>, machine: Arc<Machine>) -> Self {
+        Self { store, settings, machine, keys: SigningKeys::new() }
+    }
+
+    /// Answers one request. `done` is called with the response: at once for a reading call, on the writer's thread
+    /// for a changing one, when its rows are on disk.
+    pub fn answer(&self, request: &Request<Bytes>, done: impl FnOnce(Response<Bytes>) + Send + 'static) {
+        let request_id = request_id();
+        let call = match self.call(request) {
+            Ok(call) => call,
+            Err((protocol, error)) => {
+                return done(protocol.error("http://webservices.amazon.com/", &request_id, &error));
+            }
+        };
+        let (service, protocol) = (call.service, call.service.protocol());
+        let rows = self.store.snapshot();
+        let context = match self.authenticate(&rows, request, service, &request_id) {
+            Ok(context) => context,
+            Err(error) => return done(protocol.error(service.xmlns(), &request_id, &error)),
+        };
+        let Some(operation) = find(service, &call.action) else {
+            return done(protocol.error(
+                service.xmlns(),
+                &request_id,
+                &unknown_action(service, &call.action),
+            ));
+        };
+        if let Err(error) = authorize(&rows, &context, operation) {
+            return done(protocol.error(service.xmlns(), &request_id, &error));
+        }
+        match operation.handler {
+            Handler::Read(handler) => done(match handler(&rows, &context, call.input) {
+                Ok(body) => protocol.success(&request_id, body),
+                Err(error) => protocol.error(service.xmlns(), &request_id, &error),
+            }),
+            Handler::Write(handler) => {
+                let retry = retry_key(request, &context, operation);
+                let run = move |tx: &mut store::Tx| -> Result<(String, Vec<u8>), ApiError> {
+                    if let Some(given) = retry.as_ref().and_then(|key| tx.get::<Answered>(key)) {
+                        return Ok((given.request_id.clone(), given.body.clone().into_bytes()));
+                    }
+                    let body = handler(tx, &context, call.input)?;
+                    if let Some(key) = retry {
+                        let text = String::from_utf8(body.clone())
+                            .map_err(|_| ApiError::internal("a response is not UTF-8"))?;
+                        let id = context.request_id.clone();
+                        tx.put(Answered { key, request_id: id, body: text, at: context.now });
+                    }
+                    Ok((context.request_id.clone(), body))
+                };
+                self.store.submit(run, move |result| {
+                    done(match result {
+                        Ok(Ok((id, body))) => protocol.success(&id, body),
+                        Ok(Err(error)) => protocol.error(service.xmlns(), &request_id, &error),
+                        Err(error) => protocol.error(service.xmlns(), &request_id, &store_error(&error)),
+                    });
+                });
+            }
+        }
+    }
+
+    /// Which action a request asks for.
+    fn call(&self, request: &Request<Bytes>) -> Result<Call, (Protocol, ApiError)> {
+        let scope = scoped_service(request);
+        let guess = scope.map_or(Protocol::AwsQuery, Service::protocol);
+        if request.body().len() > LONGEST_BODY {
+            let error = ApiError::new(
+                "RequestEntityTooLarge",
+                format!("The request's body is longer than {LONGEST_BODY} bytes"),
+            )
+            .with_status(StatusCode::PAYLOAD_TOO_LARGE);
+            return Err((guess, error));
+        }
+        if let Some(target) = header(request.headers(), "x-amz-target") {
+            let (version, action) = target.rsplit_once('.').unwrap_or(("", target));
+            let Some(service) = Service::from_version(version) else {
+                return Err((Protocol::AwsJson, unknown_service(target)));
+            };
+            return Ok(Call {
+                service,
+                action: action.to_owned(),
+                input: Input::Json(request.body().clone()),
+            });
+        }
+        if !matches!(*request.method(), Method::POST | Method::GET) || request.uri().path() != "/" {
+            let what = format!("{} {}", request.method(), request.uri().path());
+            let error = match scope {
+                Some(_) => ApiError::new(
+                    "InvalidAction",
+                    format!("{what} is no request of a service that Landfall supports"),
+                ),
+                None => unknown_service(&what),
+            };
+            return Err((guess, error.with_status(StatusCode::NOT_FOUND)));
+        }
+        let parse = |protocol, body: &[u8]| match protocol {
+            Protocol::Ec2Query => Tree::from_ec2_query(body),
+            Protocol::AwsQuery | Protocol::AwsJson => Tree::from_query(body),
+        };
+        let body = parameters(request);
+        let wrap = |error: DecodeError| (guess, ApiError::from_decode(&error, guess, "the request"));
+        let mut tree = parse(guess, &body).map_err(wrap)?;
+        let mut own =
+            |name: &str, small: &str| tree.take_text(if guess == Protocol::Ec2Query { small } else { name });
+        let (action, version) = (own("Action", "action"), own("Version", "version").unwrap_or_default());
+        let Some(action) = action.filter(|action| !action.is_empty()) else {
+            let error = ApiError::new("MissingAction", "The request must contain the parameter Action");
+            return Err((guess, error));
+        };
+        let Some(service) = Service::from_version(&version).or(scope) else {
+            return Err((guess, unknown_service(&format!("version {version}"))));
+        };
+        if service.protocol() == Protocol::AwsJson {
+            let error =
+                ApiError::new("InvalidAction", "The request must name its action in the header X-Amz-Target");
+            return Err((Protocol::AwsJson, error));
+        }
+        if service.protocol() != guess {
+            let wrap = |error: DecodeError| {
+                (service.protocol(), ApiError::from_decode(&error, service.protocol(), &action))
+            };
+            tree = parse(service.protocol(), &body).map_err(wrap)?;
+            for name in ["Action", "Version", "action", "version"] {
+                tree.take_text(name);
+            }
+        }
+        Ok(Call { service, action, input: Input::Tree(tree) })
+    }
+
+    /// Who calls, from the request's signature.
+    fn authenticate(
+        &self,
+        rows: &Snapshot,
+        request: &Request<Bytes>,
+        service: Service,
+        request_id: &str,
+    ) -> Result<Context, ApiError> {
+        let family = match service.protocol() {
+            Protocol::AwsQuery => Family::Query,
+            Protocol::Ec2Query => Family::Ec2,
+            Protocol::AwsJson => Family::Json,
+        };
+        let refuse = |refusal: Refusal| {
+            let status = StatusCode::from_u16(refusal.status(family)).unwrap_or(StatusCode::FORBIDDEN);
+            ApiError::new(refusal.code(family), refusal.message(family)).with_status(status)
+        };
+        let now = Timestamp::now();
+        let headers: Vec<(&str, &[u8])> =
+            request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let signed = sigv4::Request {
+            method: request.method().as_str(),
+            path: request.uri().path(),
+            query: request.uri().query().unwrap_or_default(),
+            headers: &headers,
+        };
+        let is_region = |name: &str| {
+            if service.is_global() { name == "us-east-1" } else { Region::new(name).is_ok() }
+        };
+        let context = |account, region: &str, principal| -> Result<Context, ApiError> {
+            let region = if service.is_global() {
+                Region::global()
+            } else {
+                Region::new(region).map_err(|error| ApiError::new("InvalidRegion", error.to_string()))?
+            };
+            Ok(Context {
+                settings: self.settings.clone(),
+                account,
+                region,
+                principal,
+                now,
+                machine: self.machine.clone(),
+                request_id: request_id.to_owned(),
+            })
+        };
+        let presented = match Presented::parse(signed) {
+            Ok(presented) => presented,
+            Err(_) if self.settings.auth == Auth::Off => {
+                return context(self.settings.account.clone(), "us-east-1", Principal::Root);
+            }
+            Err(refusal) => return Err(refuse(refusal)),
+        };
+        if self.settings.auth == Auth::Off {
+            let region = if is_region(&presented.region) { &*presented.region } else { "us-east-1" };
+            return context(self.settings.account.clone(), region, Principal::Root);
+        }
+        presented.check_scope(service.name(), is_region).map_err(refuse)?;
+        presented.check_time(now, family).map_err(refuse)?;
+        let (account, principal, secret) = if presented.access_key_id == self.settings.access_key_id {
+            if presented.security_token.is_some() {
+                return Err(refuse(Refusal::UnknownAccessKey));
+            }
+            (self.settings.account.clone(), Principal::Root, self.settings.secret_access_key.clone())
+        } else {
+            let session = rows.get::<SessionKey>(&presented.access_key_id).filter(|session| {
+                presented.security_token.as_deref().is_some_and(|token| same(token, &session.session_token))
+            });
+            let Some(session) = session else { return Err(refuse(Refusal::UnknownAccessKey)) };
+            if session.expires_at <= now {
+                return Err(refuse(Refusal::ExpiredToken));
+            }
+            (session.account.clone(), session.principal(), session.secret_access_key.clone())
+        };
+        // A GET's parameters are in its query; the body counts all the same.
+        debug_assert!(matches!(presented.form, Form::Header | Form::Presigned(_)));
+        let hash = sigv4::sha256(request.body());
+        presented.verify(signed, &secret, &hash, &self.keys).map_err(refuse)?;
+        context(account, &presented.region, principal)
+    }
+}
+
+/// Compares without telling by the time taken where two texts part.
+fn same(a: &str, b: &str) -> bool {
+    digest(&SHA256, a.as_bytes()).as_ref() == digest(&SHA256, b.as_bytes()).as_ref()
+}
+
+fn request_id() -> String {
+    let hex = random_hex(32);
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The service in the credential scope, whether or not the signature will hold.
+fn scoped_service(request: &Request<Bytes>) -> Option<Service> {
+    let credential = |text: &str| Service::from_name(text.split('/').nth(3)?);
+    if let Some(authorization) = header(request.headers(), "authorization") {
+        return credential(authorization.split("Credential=").nth(1)?.split(',').next()?);
+    }
+    let mut query = form_urlencoded::parse(request.uri().query()?.as_bytes());
+    credential(&query.find(|(name, _)| name == "X-Amz-Credential")?.1)
+}
+
+/// The parameters of a query request: the body's, or a GET's without those of its signature.
+fn parameters(request: &Request<Bytes>) -> Bytes {
+    let query = request.uri().query().unwrap_or_default();
+    if query.is_empty() {
+        return request.body().clone();
+    }
+    let mut all = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in
+        form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| !name.starts_with("X-Amz-"))
+    {
+        all.append_pair(&name, &value);
+    }
+    let mut all = all.finish().into_bytes();
+    if !all.is_empty() && !request.body().is_empty() {
+        all.push(b'&');
+    }
+    all.extend_from_slice(request.body());
+    Bytes::from(all)
+}
+
+fn unknown_service(what: &str) -> ApiError {
+    let known: Vec<&str> = Service::ALL.into_iter().map(Service::name).collect();
+    ApiError::new(
+        "UnknownService",
+        format!("Landfall does not know the service of '{what}'. It knows {}.", known.join(", ")),
+    )
+}
+
+fn unknown_action(service: Service, action: &str) -> ApiError {
+    let message = format!(
+        "The action {action} is not supported by Landfall for {}. The coverage page of its documentation lists what is.",
+        service.name()
+    );
+    match service.protocol() {
+        Protocol::AwsJson => ApiError::new("UnknownOperationException", message),
+        Protocol::AwsQuery | Protocol::Ec2Query => ApiError::new("InvalidAction", message),
+    }
+}
+
+fn find(service: Service, action: &str) -> Option<&'static Operation> {
+    crate::operations(service).iter().find(|operation| operation.name == action)
+}
+
+/// Root may do all; a role's session what its policies allow.
+fn authorize(rows: &Snapshot, context: &Context, operation: &Operation) -> Result<(), ApiError> {
+    if context.principal == Principal::Root {
+        return Ok(());
+    }
+    // Every caller may ask who it is ("GetCallerIdentity": no permissions are required).
+    if operation.service == Service::Sts && operation.name == "GetCallerIdentity" {
+        return Ok(());
+    }
+    let action = format!("{}:{}", operation.service.name(), operation.name);
+    crate::iam::authorize(rows, context, &action, "*")
+}
+
+/// Under what a retry of this request finds the answer that was given. None without the SDK's invocation id.
+fn retry_key(request: &Request<Bytes>, context: &Context, operation: &Operation) -> Option<String> {
+    let invocation = header(request.headers(), "amz-sdk-invocation-id").filter(|id| id.len() <= 64)?;
+    let hash = digest(&SHA256, request.body());
+    let hash: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let caller = context.principal.arn(&context.account);
+    Some(format!("{caller}/{}/{operation:?}/{invocation}/{hash}", context.region))
+}
+
+fn store_error(error: &StoreError) -> ApiError {
+    ApiError::internal(error.to_string())
+}

@@ -1,0 +1,73 @@
+//! The table of operations: what each action is, without its shapes.
+
+use store::{Snapshot, Tx};
+use wire::{ApiError, Input};
+
+use crate::context::Context;
+use crate::service::Service;
+
+/// An action of a service, as the table of operations lists it. Made by [`read!`] and [`write!`].
+#[derive(Clone, Copy)]
+pub struct Operation {
+    /// The service.
+    pub service: Service,
+    /// AWS's name of the action.
+    pub name: &'static str,
+    /// What it does.
+    pub handler: Handler,
+}
+
+impl std::fmt::Debug for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::write!(f, "{}:{}", self.service.name(), self.name)
+    }
+}
+
+/// How an action is run: from the request's body to the response's.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    /// From the in-memory copy, without waiting.
+    Read(fn(&Snapshot, &Context, Input) -> Result<Vec<u8>, ApiError>),
+    /// In the writer's turn, answered once its rows are on disk.
+    Write(fn(&mut Tx, &Context, Input) -> Result<Vec<u8>, ApiError>),
+}
+
+/// An operation that only reads: `read!(Ec2, DescribeVpcs, describe_vpcs)`, where the handler is
+/// `fn(&Snapshot, &Context, Request) -> Result<Response, ApiError>`.
+macro_rules! read {
+    ($service:ident, $name:ident, $handler:path) => {
+        $crate::operation::Operation {
+            service: $crate::Service::$service,
+            name: stringify!($name),
+            handler: $crate::operation::Handler::Read(|rows, context, input| {
+                const SERVICE: $crate::Service = $crate::Service::$service;
+                let request = input.decode().map_err(|error| {
+                    wire::ApiError::from_decode(&error, SERVICE.protocol(), stringify!($name))
+                })?;
+                let response = $handler(rows, context, request)?;
+                SERVICE.protocol().encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
+            }),
+        }
+    };
+}
+
+/// An operation that changes rows: `write!(Ec2, CreateVpc, create_vpc)`, where the handler is
+/// `fn(&mut Tx, &Context, Request) -> Result<Response, ApiError>`. An error leaves the rows as they were.
+macro_rules! write {
+    ($service:ident, $name:ident, $handler:path) => {
+        $crate::operation::Operation {
+            service: $crate::Service::$service,
+            name: stringify!($name),
+            handler: $crate::operation::Handler::Write(|rows, context, input| {
+                const SERVICE: $crate::Service = $crate::Service::$service;
+                let request = input.decode().map_err(|error| {
+                    wire::ApiError::from_decode(&error, SERVICE.protocol(), stringify!($name))
+                })?;
+                let response = $handler(rows, context, request)?;
+                SERVICE.protocol().encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
+            }),
+        }
+    };
+}
+
+pub(crate) use {read, write};

@@ -1,0 +1,96 @@
+//! The API as the tests of this crate call it: in-process, over a store in a temporary folder, signatures off.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, mpsc};
+
+use bytes::Bytes;
+use http::Request;
+use store::Store;
+use types::AccountId;
+
+use crate::context::{Auth, Settings};
+use crate::{Api, Machine, Service};
+
+/// An API whose rows go with it.
+pub(crate) struct Fixture {
+    /// The API.
+    pub(crate) api: Api,
+    _folder: tempfile::TempDir,
+}
+
+/// The settings of tests: account 000000000001 on port 4566.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        account: AccountId::new("000000000001").unwrap(),
+        access_key_id: "AKIATEST".to_owned(),
+        secret_access_key: "secret".to_owned(),
+        listen: "127.0.0.1:4566".parse().unwrap(),
+        host_address: Ipv4Addr::LOCALHOST,
+        auth: Auth::Off,
+        token_key: [7; 32],
+        ca_certificate: String::new(),
+        certificate_chain: String::new(),
+        private_key: String::new(),
+    }
+}
+
+impl Fixture {
+    /// With no rows.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("landfall.db"), &crate::tables()).unwrap();
+        let api = Api::new(Arc::new(store), Arc::new(settings()), Arc::new(Machine::default()));
+        Self { api, _folder: folder }
+    }
+
+    /// Calls an action in ap-northeast-2 (us-east-1 for IAM); `body` is the form without Action and Version, or the
+    /// JSON document. Gives the status and the body, the request id replaced by `ID`.
+    pub(crate) fn call(&self, service: Service, action: &str, body: &str) -> (u16, String) {
+        let region = if service.is_global() { "us-east-1" } else { "ap-northeast-2" };
+        let mut request = Request::builder().method("POST").uri("/").header(
+            "authorization",
+            format!("AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/{region}/{}/aws4_request, SignedHeaders=host;x-amz-date, Signature={}", service.name(), "0".repeat(64)),
+        ).header("host", "localhost").header("x-amz-date", "20260101T000000Z");
+        let body = match service.protocol() {
+            wire::Protocol::AwsJson => {
+                request = request.header("x-amz-target", format!("{}.{action}", service.version()));
+                body.to_owned()
+            }
+            wire::Protocol::AwsQuery | wire::Protocol::Ec2Query => {
+                let and = if body.is_empty() { "" } else { "&" };
+                format!("Action={action}&Version={}{and}{body}", service.version())
+            }
+        };
+        let (send, receive) = mpsc::channel();
+        self.api
+            .answer(&request.body(Bytes::from(body)).unwrap(), move |response| send.send(response).unwrap());
+        let response = receive.recv().unwrap();
+        let id = response.headers()["x-amzn-requestid"].to_str().unwrap().to_owned();
+        let text = String::from_utf8(response.body().to_vec()).unwrap();
+        (response.status().as_u16(), text.replace(&id, "ID"))
+    }
+
+    /// As [`Fixture::call`]; the call must succeed.
+    pub(crate) fn ok(&self, service: Service, action: &str, body: &str) -> String {
+        let (status, text) = self.call(service, action, body);
+        assert_eq!(status, 200, "{action}: {text}");
+        text
+    }
+}
+
+/// The text of the first XML element of this name, for ids that one call gives and the next one takes.
+pub(crate) fn element<'a>(xml: &'a str, name: &str) -> &'a str {
+    let start = xml.find(&format!("<{name}>")).unwrap_or_else(|| panic!("no <{name}> in {xml}"));
+    let rest = &xml[start + name.len() + 2..];
+    &rest[..rest.find(&format!("</{name}>")).unwrap()]
+}
+
+#[test]
+fn an_unknown_action_is_refused_by_name() {
+    let fixture = Fixture::new();
+    let (status, text) = fixture.call(Service::Ec2, "RunInstances", "");
+    assert_eq!(status, 400);
+    assert!(text.contains("<Code>InvalidAction</Code>") && text.contains("RunInstances"), "{text}");
+    let (_, text) = fixture.call(Service::Ecs, "ExecuteCommand", "{}");
+    assert!(text.contains("UnknownOperationException"), "{text}");
+}

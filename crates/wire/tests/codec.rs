@@ -1,0 +1,239 @@
+//! The codec, by examples in AWS's own forms.
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use wire::{ApiError, Input, OnlyDefault, Protocol, Tree, documented_default};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code, reason = "read through Debug")]
+struct DescribeVpcsRequest {
+    #[serde(default, rename = "vpcId")]
+    vpc_ids: Vec<String>,
+    #[serde(default, rename = "filter")]
+    filters: Vec<Filter>,
+    dry_run: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code, reason = "read through Debug")]
+struct Filter {
+    name: String,
+    #[serde(default, rename = "value")]
+    values: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct CreateRoleRequest {
+    role_name: String,
+    max_session_duration: Option<i32>,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Tag {
+    key: String,
+    value: String,
+}
+
+documented_default!(
+    /// REPLICA, the default scheduling strategy.
+    Replica = "REPLICA"
+);
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code, reason = "read through Debug")]
+struct CreateServiceRequest {
+    service_name: String,
+    #[serde(default)]
+    scheduling_strategy: OnlyDefault<Replica>,
+    network: Option<Network>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code, reason = "read through Debug")]
+struct Network {
+    subnets: Vec<String>,
+}
+
+fn check<T: DeserializeOwned + Debug>(protocol: Protocol, body: &str, want: &Expect) {
+    let tree = match protocol {
+        Protocol::Ec2Query => Tree::from_ec2_query(body.as_bytes()).map(Input::Tree),
+        Protocol::AwsQuery => Tree::from_query(body.as_bytes()).map(Input::Tree),
+        Protocol::AwsJson => Ok(Input::Json(Bytes::copy_from_slice(body.as_bytes()))),
+    };
+    let got = match tree.and_then(Input::decode::<T>) {
+        Ok(request) => format!("{request:?}"),
+        Err(error) => ApiError::from_decode(&error, protocol, "Act").to_string(),
+    };
+    want.assert_eq(&got);
+}
+
+#[test]
+fn ec2_lists_are_flat_and_ordered_by_their_numbers() {
+    check::<DescribeVpcsRequest>(
+        Protocol::Ec2Query,
+        "VpcId.2=vpc-b&VpcId.10=vpc-c&VpcId.1=vpc-a&Filter.1.Name=cidr&Filter.1.Value.1=10.0.0.0%2F16&DryRun=false",
+        &expect![[
+            r#"DescribeVpcsRequest { vpc_ids: ["vpc-a", "vpc-b", "vpc-c"], filters: [Filter { name: "cidr", values: ["10.0.0.0/16"] }], dry_run: Some(false) }"#
+        ]],
+    );
+}
+
+#[test]
+fn query_lists_have_members_and_empty_ones_a_bare_name() {
+    check::<CreateRoleRequest>(
+        Protocol::AwsQuery,
+        "RoleName=web&Tags.member.1.Key=env&Tags.member.1.Value=a%26b",
+        &expect![[
+            r#"CreateRoleRequest { role_name: "web", max_session_duration: None, tags: [Tag { key: "env", value: "a&b" }] }"#
+        ]],
+    );
+    check::<CreateRoleRequest>(
+        Protocol::AwsQuery,
+        "RoleName=web&Tags=",
+        &expect![[r#"CreateRoleRequest { role_name: "web", max_session_duration: None, tags: [] }"#]],
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_named_in_the_service_s_words() {
+    check::<DescribeVpcsRequest>(
+        Protocol::Ec2Query,
+        "Filter.1.Value.1=x",
+        &expect!["MissingParameter: The request must contain the parameter Filter.Name"],
+    );
+    check::<DescribeVpcsRequest>(
+        Protocol::Ec2Query,
+        "Ipv4IpamPoolId=x",
+        &expect![
+            "UnknownParameter: The parameter Ipv4IpamPoolId is not recognized: Landfall does not support it for Act"
+        ],
+    );
+    check::<DescribeVpcsRequest>(
+        Protocol::Ec2Query,
+        "DryRun=perhaps",
+        &expect!["InvalidParameterValue: Value (perhaps) for parameter DryRun is invalid."],
+    );
+    check::<CreateRoleRequest>(
+        Protocol::AwsQuery,
+        "Tags=",
+        &expect![
+            "ValidationError: 1 validation error detected: Value null at 'roleName' failed to satisfy constraint: Member must not be null"
+        ],
+    );
+    check::<CreateServiceRequest>(
+        Protocol::AwsJson,
+        r#"{"serviceName":"a","network":{"subnets":[],"vpc":"x"}}"#,
+        &expect!["InvalidParameterException: The parameter network.vpc is not supported by Landfall for Act"],
+    );
+    check::<CreateServiceRequest>(
+        Protocol::AwsJson,
+        r#"{"serviceName":7}"#,
+        &expect!["SerializationException: serviceName: invalid type: integer `7`, expected a string"],
+    );
+    check::<CreateServiceRequest>(
+        Protocol::AwsJson,
+        r#"{"serviceName":"#,
+        &expect!["SerializationException: serviceName: EOF while parsing a value"],
+    );
+}
+
+#[test]
+fn a_member_takes_its_documented_default_alone() {
+    for body in [r#"{"serviceName":"a"}"#, r#"{"serviceName":"a","schedulingStrategy":"REPLICA"}"#] {
+        check::<CreateServiceRequest>(
+            Protocol::AwsJson,
+            body,
+            &expect![[
+                r#"CreateServiceRequest { service_name: "a", scheduling_strategy: default, network: None }"#
+            ]],
+        );
+    }
+    check::<CreateServiceRequest>(
+        Protocol::AwsJson,
+        r#"{"serviceName":"a","schedulingStrategy":"DAEMON"}"#,
+        &expect![[
+            r#"InvalidParameterException: schedulingStrategy: only the default 'REPLICA' is supported, not "DAEMON" by Landfall for Act"#
+        ]],
+    );
+}
+
+#[test]
+fn responses_are_wrapped_escaped_and_leave_out_what_is_absent() {
+    let role = CreateRoleRequest {
+        role_name: "<web>\u{1}".into(),
+        max_session_duration: None,
+        tags: vec![Tag { key: "env".into(), value: "a&b".into() }],
+    };
+    let write = |protocol: Protocol| {
+        String::from_utf8(protocol.encode("GetRole", "urn:x", "r", &role).unwrap()).unwrap()
+    };
+    expect![[r#"<GetRoleResponse xmlns="urn:x"><GetRoleResult><RoleName>&lt;web&gt;�</RoleName><Tags><member><Key>env</Key><Value>a&amp;b</Value></member></Tags></GetRoleResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></GetRoleResponse>"#]]
+        .assert_eq(&write(Protocol::AwsQuery));
+    expect![[r#"<GetRoleResponse xmlns="urn:x"><requestId>r</requestId><RoleName>&lt;web&gt;�</RoleName><Tags><item><Key>env</Key><Value>a&amp;b</Value></item></Tags></GetRoleResponse>"#]]
+        .assert_eq(&write(Protocol::Ec2Query));
+}
+
+#[test]
+fn errors_have_each_protocol_s_form() {
+    let error = ApiError::new("InvalidVpcID.NotFound", "The vpc ID 'vpc-<1>' does not exist");
+    for (protocol, want) in [
+        (
+            Protocol::AwsQuery,
+            expect![[
+                r#"<ErrorResponse xmlns="urn:x"><Error><Type>Sender</Type><Code>InvalidVpcID.NotFound</Code><Message>The vpc ID &apos;vpc-&lt;1&gt;&apos; does not exist</Message></Error><RequestId>r</RequestId></ErrorResponse>"#
+            ]],
+        ),
+        (
+            Protocol::Ec2Query,
+            expect![[r#"
+            <?xml version="1.0" encoding="UTF-8"?>
+            <Response><Errors><Error><Code>InvalidVpcID.NotFound</Code><Message>The vpc ID &apos;vpc-&lt;1&gt;&apos; does not exist</Message></Error></Errors><RequestID>r</RequestID></Response>"#]],
+        ),
+        (
+            Protocol::AwsJson,
+            expect![[
+                r#"{"__type":"InvalidVpcID.NotFound","message":"The vpc ID 'vpc-<1>' does not exist"}"#
+            ]],
+        ),
+    ] {
+        want.assert_eq(std::str::from_utf8(protocol.error("urn:x", "r", &error).body()).unwrap());
+    }
+}
+
+#[test]
+fn absurd_requests_are_refused_quickly() {
+    let deep = format!("{}=x", vec!["a"; 100_000].join("."));
+    assert!(Tree::from_query(deep.as_bytes()).is_err());
+    let many: String = (0..100_000).map(|n| format!("K.{n}=x&")).collect();
+    assert!(Tree::from_query(many.as_bytes()).is_err());
+    assert!(Tree::from_query(b"A=1&A.B=2").is_err());
+    assert!(Tree::from_query(b"A=1&A=2").is_err());
+}
+
+proptest! {
+    #[test]
+    fn no_body_makes_the_codec_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        for parse in [Tree::from_query, Tree::from_ec2_query] {
+            if let Ok(tree) = parse(&body) {
+                let _ = tree.clone().decode::<CreateRoleRequest>();
+                if let Err(error) = tree.decode::<DescribeVpcsRequest>() {
+                    let _ = ApiError::from_decode(&error, Protocol::Ec2Query, "Act");
+                }
+            }
+        }
+        let _ = Input::Json(Bytes::from(body)).decode::<CreateServiceRequest>();
+    }
+}
