@@ -8,6 +8,7 @@
 pub mod cgroup;
 mod error;
 pub mod mount;
+pub mod netlink;
 pub mod netns;
 pub mod process;
 
