@@ -1,0 +1,205 @@
+//! The reconciler: the listeners that the part names are there, others are not, and what cannot be is reported and
+//! tried again. Connections that are open are never touched.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use desired::role::News;
+use desired::{EdgeStatus, ListenerStatus, Observation};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use types::PartId;
+
+use crate::{Taken, World, endpoint, host};
+
+/// From one try to the next while something could not be done.
+const SOON: Duration = Duration::from_millis(500);
+
+/// From one look at the namespace to the next when nothing is amiss.
+const LATER: Duration = Duration::from_secs(2);
+
+/// The listeners that are open. Dropping a set closes its listener.
+#[derive(Default)]
+struct Open {
+    ports: BTreeMap<SocketAddrV4, JoinSet<()>>,
+    endpoints: BTreeMap<Ipv4Addr, Endpoint>,
+}
+
+struct Endpoint {
+    /// The namespace that it listens in, by device and inode.
+    namespace: (u64, u64),
+    accepting: JoinSet<()>,
+}
+
+/// Keeps the listeners as the part says, for ever.
+pub(crate) async fn keep(world: Arc<World>, news: News) {
+    let mut taken = world.taken.clone();
+    let mut open = Open::default();
+    loop {
+        let now = taken.borrow_and_update().clone();
+        let listeners = open.host_ports(&world, &now);
+        let error = open.aws_endpoints(&world, &now).await;
+        let settled = error.is_none() && listeners.iter().all(|listener| listener.error.is_none());
+        news.publish(match &now.edge {
+            Some(_) => Observation::Edge(EdgeStatus { generation: now.generation, listeners, error }),
+            None => Observation::Removed { part: PartId::Edge },
+        });
+        tokio::select! {
+            changed = taken.changed() => if changed.is_err() {
+                // Those who apply are gone: only the end can come.
+                return std::future::pending().await;
+            },
+            () = tokio::time::sleep(if settled { LATER } else { SOON }) => (),
+        }
+    }
+}
+
+impl Open {
+    fn host_ports(&mut self, world: &Arc<World>, now: &Taken) -> Vec<ListenerStatus> {
+        let wanted: BTreeSet<SocketAddrV4> = now
+            .edge
+            .iter()
+            .flat_map(|edge| {
+                edge.listeners.iter().map(|listener| SocketAddrV4::new(edge.host_address, listener.port))
+            })
+            .collect();
+        self.ports.retain(|address, accepting| wanted.contains(address) && runs(accepting));
+        let open = |address: SocketAddrV4| {
+            let Entry::Vacant(place) = self.ports.entry(address) else {
+                return ListenerStatus { port: address.port(), error: None };
+            };
+            let carrying = world.clone();
+            let work = move |client| {
+                let world = carrying.clone();
+                async move { host::carry(&world, client, address.port()).await }
+            };
+            let error = match listen(address) {
+                Ok(listener) => {
+                    place.insert(accept(listener, world.host_connections.clone(), work));
+                    None
+                }
+                Err(cause) => Some(unusable(address, &cause)),
+            };
+            ListenerStatus { port: address.port(), error }
+        };
+        wanted.into_iter().map(open).collect()
+    }
+
+    /// The first thing that is wrong with the endpoints or the namespace.
+    async fn aws_endpoints(&mut self, world: &Arc<World>, now: &Taken) -> Option<String> {
+        let (wanted, mut error) = match &now.tls {
+            Ok(configs) => (configs.iter().map(|(address, _)| *address).collect(), None),
+            Err(why) => (BTreeSet::new(), Some(why.clone())),
+        };
+        let namespace = world.inside.identity();
+        self.endpoints.retain(|address, endpoint| {
+            wanted.contains(address) && Some(endpoint.namespace) == namespace && runs(&mut endpoint.accepting)
+        });
+        let Some(namespace) = namespace else {
+            let needed = now
+                .edge
+                .as_ref()
+                .is_some_and(|edge| !edge.listeners.is_empty() || !edge.aws_endpoints.is_empty());
+            let path = world.inside.path().display();
+            let missing = || format!("the network namespace {path} is not there yet: the agent makes it");
+            return error.or_else(|| needed.then(missing));
+        };
+        for address in wanted {
+            if self.endpoints.contains_key(&address) {
+                continue;
+            }
+            let listener = world.inside.listener(SocketAddrV4::new(address, endpoint::PORT)).await;
+            match listener {
+                Ok(listener) => {
+                    let carrying = world.clone();
+                    let work = move |client| {
+                        let world = carrying.clone();
+                        async move { endpoint::carry(&world, client, address).await }
+                    };
+                    let accepting = accept(listener, world.inside_connections.clone(), work);
+                    self.endpoints.insert(address, Endpoint { namespace, accepting });
+                }
+                Err(cause) => {
+                    let port = endpoint::PORT;
+                    error.get_or_insert(format!(
+                        "the AWS endpoint {address}:{port} is not answered inside VPCs: {cause}"
+                    ));
+                }
+            }
+        }
+        error
+    }
+}
+
+/// Whether a listener's task goes on.
+fn runs(accepting: &mut JoinSet<()>) -> bool {
+    accepting.try_join_next().is_none()
+}
+
+fn listen(address: SocketAddrV4) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    // Connections of an edge that ended do not keep its successor from the port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address.into())?;
+    socket.listen(1024)
+}
+
+/// Why a host port cannot be used, and what to do about it.
+fn unusable(address: SocketAddrV4, cause: &io::Error) -> String {
+    let port = address.port();
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "{address} is used by another program; end it (`ss -ltnp 'sport = :{port}'` shows it) or give the load \
+             balancer's listener another port; it is tried again all the time"
+        ),
+        io::ErrorKind::PermissionDenied => format!(
+            "{address} may not be used: ports below {} need root; run Landfall as root",
+            first_free_port()
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            format!("{address} cannot be used: {} is no address of this host", address.ip())
+        }
+        _ => format!("{address} cannot be used: {cause}"),
+    }
+}
+
+/// The first port that needs no privilege (ip(7), `ip_unprivileged_port_start`).
+fn first_free_port() -> String {
+    std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+        .map_or_else(|_| "1024".to_owned(), |text| text.trim().to_owned())
+}
+
+/// Accepts for as long as the set lives. Connections live on after it.
+fn accept<F>(
+    listener: TcpListener,
+    connections: Arc<Semaphore>,
+    work: impl Fn(TcpStream) -> F + Send + 'static,
+) -> JoinSet<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut accepting = JoinSet::new();
+    accepting.spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    // With no place left the others wait in the kernel's queue.
+                    let Ok(place) = connections.clone().acquire_owned().await else { return };
+                    let carrying = work(stream);
+                    tokio::spawn(async move {
+                        carrying.await;
+                        drop(place);
+                    });
+                }
+                // No descriptors left, most likely: give others the time to end.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    });
+    accepting
+}

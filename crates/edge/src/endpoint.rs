@@ -1,0 +1,94 @@
+//! AWS's own names inside VPCs: TLS ends here, and the bytes in it go to `serve` as they are.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use desired::Edge;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, crypto::ring};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::World;
+use crate::relay::relay;
+use crate::route::covers;
+
+/// The port of HTTPS.
+pub(crate) const PORT: u16 = 443;
+
+/// Shows the certificate to those who ask for one of the endpoint's names; others get an alert.
+#[derive(Debug)]
+struct ByName {
+    names: Vec<String>,
+    key: Arc<CertifiedKey>,
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        covers(&self.names, hello.server_name()?).then(|| self.key.clone())
+    }
+}
+
+/// The endpoints' TLS, by address.
+pub(crate) type Configs = Vec<(Ipv4Addr, Arc<ServerConfig>)>;
+
+/// Makes the endpoints' TLS of an edge's certificate chain and key.
+pub(crate) fn configs(edge: &Edge) -> Result<Configs, String> {
+    if edge.aws_endpoints.is_empty() {
+        return Ok(Vec::new());
+    }
+    let unusable = |what: &str, why: &dyn std::fmt::Display| {
+        format!("the AWS endpoints are not answered: the {what} cannot be used: {why}")
+    };
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(edge.certificate_chain.as_bytes())
+            .collect::<Result<_, _>>()
+            .map_err(|why| unusable("certificate chain", &why))?;
+    let key = PrivateKeyDer::from_pem_slice(edge.private_key.as_bytes())
+        .map_err(|why| unusable("private key", &why))?;
+    let provider = Arc::new(ring::default_provider());
+    let key = CertifiedKey::from_der(chain, key, &provider)
+        .map_err(|why| unusable("certificate chain with its key", &why))?;
+    let key = Arc::new(key);
+    let mut configs = Vec::new();
+    for endpoint in &edge.aws_endpoints {
+        let resolver = ByName { names: endpoint.names.clone(), key: key.clone() };
+        let mut config = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|why| unusable("TLS provider", &why))?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        configs.push((endpoint.address, Arc::new(config)));
+    }
+    Ok(configs)
+}
+
+/// Carries one connection from inside to `serve`.
+pub(crate) async fn carry(world: &World, stream: TcpStream, address: Ipv4Addr) {
+    let Some((config, api)) = current(world, address) else { return };
+    let _ = stream.set_nodelay(true);
+    let handshake = TlsAcceptor::from(config).accept(stream);
+    let Ok(Ok(mut inside)) = timeout(world.limits.head, handshake).await else { return };
+    match timeout(world.limits.head, TcpStream::connect(api)).await {
+        Ok(Ok(serve)) => {
+            let _ = serve.set_nodelay(true);
+            let _ = relay(inside, serve, world.limits.inside_idle).await;
+        }
+        // `serve` is not there: the connection ends in good order and without an answer.
+        _ => {
+            let _ = timeout(world.limits.farewell, inside.shutdown()).await;
+        }
+    }
+}
+
+fn current(world: &World, address: Ipv4Addr) -> Option<(Arc<ServerConfig>, SocketAddr)> {
+    let taken = world.taken.borrow();
+    let (_, config) = taken.tls.as_ref().ok()?.iter().find(|(at, _)| *at == address)?;
+    Some((config.clone(), taken.edge.as_ref()?.api))
+}
