@@ -1,7 +1,7 @@
 //! From inside VPCs to `serve`.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
 use rustls::crypto::ring;
@@ -9,10 +9,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use sys::netns;
 
-use super::stage::{Stage, patient, serve_one};
+use super::stage::{ENDPOINT, Stage, patient, serve_one};
 use crate::Limits;
 
-const ENDPOINT: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 10);
 const NAME: &str = "1.dkr.ecr.r.amazonaws.com";
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
@@ -37,7 +36,7 @@ fn an_aws_name_leads_to_serve_over_tls_with_its_bytes_unchanged() {
     let mut stage = Stage::new(&[], Limits::default());
     let api = TcpListener::bind("127.0.0.1:0").unwrap();
     stage.edge.api = api.local_addr().unwrap();
-    let trusted = stage.endpoint(ENDPOINT);
+    let trusted = stage.endpoint();
     stage.start();
     let serving = serve_one(api, "HTTP/1.1 200 OK\r\n\r\nhello");
     let mut tls = client(&stage, &trusted, NAME);
@@ -57,7 +56,7 @@ fn an_aws_name_leads_to_serve_over_tls_with_its_bytes_unchanged() {
 #[test]
 fn a_name_of_another_endpoint_gets_an_alert_though_the_certificate_has_it() {
     let mut stage = Stage::new(&[], Limits::default());
-    let trusted = stage.endpoint(ENDPOINT);
+    let trusted = stage.endpoint();
     stage.start();
     let error = client(&stage, &trusted, "sts.amazonaws.com").write_all(b"GET").unwrap_err();
     assert!(error.to_string().contains("alert"), "{error}");
@@ -69,7 +68,7 @@ fn without_serve_the_connection_ends_in_good_order_and_host_ports_go_on() {
     let api = TcpListener::bind("127.0.0.1:0").unwrap();
     stage.edge.api = api.local_addr().unwrap();
     drop(api);
-    let trusted = stage.endpoint(ENDPOINT);
+    let trusted = stage.endpoint();
     stage.start();
     let mut tls = client(&stage, &trusted, NAME);
     let mut answer = Vec::new();
@@ -82,7 +81,7 @@ fn without_serve_the_connection_ends_in_good_order_and_host_ports_go_on() {
 #[test]
 fn a_certificate_that_cannot_be_used_is_reported_and_a_good_one_heals_it() {
     let mut stage = Stage::new(&[], Limits::default());
-    let trusted = stage.endpoint(ENDPOINT);
+    let trusted = stage.endpoint();
     let good = std::mem::replace(&mut stage.edge.private_key, "no key".to_owned());
     stage.edge.listeners.clear();
     let endpoints = std::mem::take(&mut stage.edge.aws_endpoints);
@@ -104,7 +103,7 @@ fn a_certificate_that_cannot_be_used_is_reported_and_a_good_one_heals_it() {
 #[test]
 fn a_namespace_that_is_made_anew_is_listened_in_anew() {
     let mut stage = Stage::new(&[], Limits::default());
-    let trusted = stage.endpoint(ENDPOINT);
+    let trusted = stage.endpoint();
     stage.start();
     netns::delete(&stage.internet()).unwrap();
     let error = stage.status(|status| status.error.is_some()).error.unwrap();

@@ -1,18 +1,16 @@
 //! From the host to load balancers.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use desired::HostListener;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen, socket};
 
-use super::stage::{PORT, Stage, exchange, patient, serve_one};
+use super::stage::{BALANCER, OTHER, PORT, Stage, exchange, patient, serve_one};
 use crate::{HOST_INSIDE, Limits};
 
-const BALANCER: Ipv4Addr = Ipv4Addr::new(198, 18, 7, 1);
-const OTHER: Ipv4Addr = Ipv4Addr::new(198, 18, 7, 2);
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
 fn stage(limits: Limits) -> Stage {

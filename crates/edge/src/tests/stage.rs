@@ -8,22 +8,23 @@ use std::time::{Duration, Instant};
 
 use desired::role::{Reply, Request, RoleDir};
 use desired::{AwsEndpoint, Body, Edge, EdgeStatus, HostListener, HostRoute, Observation, Part};
-use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkFlags, LinkMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
+use sys::netlink::{Address, Netlink};
 use sys::netns;
 use tempfile::TempDir;
 use types::PartId;
 
-use crate::{Error, Limits, play};
+use crate::{Error, HOST_INSIDE, Limits, play};
 
 /// Far longer than anything here takes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The port of every load balancer here; each test has an address of its own.
 pub(super) const PORT: u16 = 8080;
+
+/// The nodes of the load balancer, and an AWS endpoint's address.
+pub(super) const BALANCER: Ipv4Addr = Ipv4Addr::new(198, 18, 7, 1);
+pub(super) const OTHER: Ipv4Addr = Ipv4Addr::new(198, 18, 7, 2);
+pub(super) const ENDPOINT: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 10);
 
 pub(super) struct Stage {
     folder: TempDir,
@@ -138,13 +139,13 @@ impl Stage {
     }
 
     /// An endpoint for `*.dkr.ecr.r.amazonaws.com` with a certificate of its own; the certificate, to be trusted.
-    pub(super) fn endpoint(&mut self, address: Ipv4Addr) -> rustls::pki_types::CertificateDer<'static> {
+    pub(super) fn endpoint(&mut self) -> rustls::pki_types::CertificateDer<'static> {
         let name = "*.dkr.ecr.r.amazonaws.com".to_owned();
         let made =
             rcgen::generate_simple_self_signed(vec![name.clone(), "sts.amazonaws.com".to_owned()]).unwrap();
         self.edge.certificate_chain = made.cert.pem();
         self.edge.private_key = made.signing_key.serialize_pem();
-        self.edge.aws_endpoints = vec![AwsEndpoint { names: vec![name], address }];
+        self.edge.aws_endpoints = vec![AwsEndpoint { names: vec![name], address: ENDPOINT }];
         made.cert.der().clone()
     }
 }
@@ -185,33 +186,11 @@ pub(super) fn serve_one(listener: TcpListener, answer: &'static str) -> JoinHand
     })
 }
 
-/// Brings up the calling thread's loopback and makes 198.18.0.0/15 addresses of its own.
+/// Brings up the calling thread's loopback and gives it the addresses that the agent would.
 fn loopback() {
-    let mut link = LinkMessage::default();
-    link.header.index = 1;
-    link.header.flags = LinkFlags::Up;
-    link.header.change_mask = LinkFlags::Up;
-    talk(RouteNetlinkMessage::SetLink(link));
-    let mut address = AddressMessage::default();
-    address.header.family = AddressFamily::Inet;
-    address.header.prefix_len = 15;
-    address.header.index = 1;
-    let local = Ipv4Addr::new(198, 18, 0, 1).into();
-    address.attributes = vec![AddressAttribute::Local(local), AddressAttribute::Address(local)];
-    talk(RouteNetlinkMessage::NewAddress(address));
-}
-
-fn talk(message: RouteNetlinkMessage) {
-    let mut message = NetlinkMessage::from(message);
-    message.header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE;
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    let socket = Socket::new(NETLINK_ROUTE).unwrap();
-    socket.send(&bytes, 0).unwrap();
-    let (answer, _) = socket.recv_from_full().unwrap();
-    match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).unwrap().payload {
-        NetlinkPayload::Error(error) if error.code.is_none() => (),
-        other => panic!("{other:?}"),
+    let mut netlink = Netlink::open().unwrap();
+    netlink.set_up("lo").unwrap();
+    for address in [HOST_INSIDE, BALANCER, OTHER, ENDPOINT] {
+        netlink.add_address(&Address { link: "lo".to_owned(), address: address.into() }).unwrap();
     }
 }
