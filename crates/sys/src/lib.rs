@@ -6,10 +6,13 @@
 #![allow(unsafe_code, reason = "system calls that no safe wrapper covers; each block has its SAFETY note")]
 
 pub mod cgroup;
+pub mod conntrack;
 mod error;
 pub mod mount;
+mod netfilter;
 pub mod netlink;
 pub mod netns;
+pub mod nft;
 pub mod process;
 
 pub use error::{Error, Result};

@@ -1,0 +1,127 @@
+//! What rules are made of.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::Serialize;
+
+use super::Verdict;
+
+/// Something that a packet or its flow has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Field {
+    /// The interface that it came in by.
+    InputInterface,
+    /// The interface that it goes out by.
+    OutputInterface,
+    /// Its source.
+    Source,
+    /// Its destination.
+    Destination,
+    /// Its mark.
+    Mark,
+}
+
+/// A flow's state, as conntrack has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum State {
+    /// The packet belongs to no flow and cannot begin one.
+    Invalid = 1,
+    /// Packets were seen both ways.
+    Established = 2,
+    /// An ICMP error about a flow, or a flow that a flow announced.
+    Related = 4,
+    /// No answer was seen yet.
+    New = 8,
+}
+
+/// How a value is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Operator {
+    /// The same.
+    Is = 0,
+    /// Not the same.
+    IsNot = 1,
+}
+
+/// One expression of a rule: it matches or does not, or it does something and matches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Expression {
+    /// The interface's name.
+    Interface(Field, Operator, String),
+    /// An address within a range.
+    Within(Field, Operator, Ipv4Net),
+    /// The protocol's number.
+    Protocol(u8),
+    /// Source or destination port, inclusive. Behind [`Expression::Protocol`] only.
+    Ports {
+        /// The destination's; else the source's.
+        destination: bool,
+        /// The first port.
+        from: u16,
+        /// The last port.
+        to: u16,
+    },
+    /// The ICMP type. Behind [`Expression::Protocol`] only.
+    IcmpType(u8),
+    /// The ICMP code. Behind [`Expression::Protocol`] only.
+    IcmpCode(u8),
+    /// Whether the fields together are a key of a set.
+    Lookup {
+        /// The key's parts.
+        fields: Vec<Field>,
+        /// Whether they have to be in it.
+        operator: Operator,
+        /// The set.
+        set: String,
+    },
+    /// Does what a verdict map says for the fields; goes on when it says nothing.
+    VerdictMap {
+        /// The key's parts.
+        fields: Vec<Field>,
+        /// The map.
+        map: String,
+    },
+    /// Sets the packet's mark.
+    SetMark(u32),
+    /// Sets the packet's mark to what a map says; does not match when it says nothing.
+    SetMarkFrom {
+        /// The key's parts.
+        fields: Vec<Field>,
+        /// The map.
+        map: String,
+    },
+    /// The flow is in one of the states.
+    State(Vec<State>),
+    /// The packet goes the way of the flow's first packet; else it is an answer.
+    Original(bool),
+    /// Whether the flow's destination is translated.
+    DestinationTranslated(bool),
+    /// All of these bits are set in the flow's mark.
+    FlowMark(u32),
+    /// Sets bits in the flow's mark.
+    SetFlowMark(u32),
+    /// Counts in a named counter.
+    Count(String),
+    /// Translates the destination to what a map says for it; does not match when it says nothing.
+    DestinationFrom {
+        /// The map from address to address.
+        map: String,
+    },
+    /// Translates the source to what a map says for it; does not match when it says nothing.
+    SourceFrom {
+        /// The map from address to address.
+        map: String,
+    },
+    /// Translates the source to an address.
+    SourceTo {
+        /// The address.
+        address: Ipv4Addr,
+        /// The ports to choose from.
+        ports: Option<(u16, u16)>,
+    },
+    /// Lowers the largest segment that a TCP handshake names. Behind [`Expression::Protocol`] only.
+    ClampSegment(u16),
+    /// Ends the rule.
+    Verdict(Verdict),
+}
