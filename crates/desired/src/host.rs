@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use types::PartId;
+
 use crate::{Observed, Part};
 
 /// Why a machine did not take what it was told.
@@ -28,4 +30,10 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// When the machine does not answer or refuses.
     fn observe(&self, after: u64, timeout: Duration) -> Result<Observed, HostError>;
+
+    /// The parts that the machine holds, so that one whose rows went while nobody could tell it is found and removed.
+    ///
+    /// # Errors
+    /// When the machine does not answer or refuses.
+    fn parts(&self) -> Result<Vec<PartId>, HostError>;
 }
