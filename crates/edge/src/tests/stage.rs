@@ -71,6 +71,9 @@ impl Stage {
     }
 
     pub(super) fn start(&mut self) {
+        // The socket of one that was stopped is answered until the new one takes its place: in a test they are one
+        // process. The generation tells them apart.
+        self.generation += 1;
         self.role.write_config(&self.part()).unwrap();
         let (dir, state) = (self.role.path().to_owned(), self.folder.path().to_owned());
         let limits = self.limits.clone();
@@ -113,6 +116,10 @@ impl Stage {
                         let Observation::Edge(status) = observation else { continue };
                         if wanted(&status) {
                             return status;
+                        }
+                        if status.generation < self.generation {
+                            // Of an edge that was stopped: the next one's news have numbers of their own.
+                            after = 0;
                         }
                         last = Some(status);
                     }
