@@ -1,34 +1,89 @@
-//! The service `iam`.
+//! The service `iam`: roles and what they may do. Users come later; the account's root key pair calls until then.
+//!
+//! `policy` decides, `access` asks it for a caller; the other files are a resource each.
 
-use store::TableDef;
+mod access;
+mod attachment;
+mod aws_managed;
+mod inline_policy;
+mod instance_profile;
+mod managed_policy;
+pub mod policy;
+mod role;
+mod role_tags;
+pub mod service_linked_role;
+#[cfg(test)]
+mod tests;
+mod user;
+mod validate;
 
-use crate::operation::Operation;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use store::{TableDef, table};
+use wire::ApiError;
+
+pub(crate) use access::keys;
+pub use access::{Denied, authorize, authorize_on, check};
+pub use managed_policy::ManagedPolicy;
+pub use role::{Role, find, find_by_arn};
+pub(crate) use validate::{name as check_name, unique_id};
+
+use crate::operation::{Operation, read, write};
 
 /// The table of operations.
-pub const OPERATIONS: &[Operation] = &[];
+pub const OPERATIONS: &[Operation] = &[
+    write!(Iam, AttachRolePolicy, attachment::attach_role_policy),
+    write!(Iam, CreateAccessKey, user::create_access_key),
+    write!(Iam, CreatePolicy, managed_policy::create_policy),
+    write!(Iam, CreatePolicyVersion, managed_policy::create_policy_version),
+    write!(Iam, CreateRole, role::create_role),
+    write!(Iam, CreateServiceLinkedRole, service_linked_role::create_service_linked_role),
+    write!(Iam, CreateUser, user::create_user),
+    write!(Iam, DeletePolicy, managed_policy::delete_policy),
+    write!(Iam, DeletePolicyVersion, managed_policy::delete_policy_version),
+    write!(Iam, DeleteRole, role::delete_role),
+    write!(Iam, DeleteRolePolicy, inline_policy::delete_role_policy),
+    write!(Iam, DetachRolePolicy, attachment::detach_role_policy),
+    read!(Iam, GetPolicy, managed_policy::get_policy),
+    read!(Iam, GetPolicyVersion, managed_policy::get_policy_version),
+    read!(Iam, GetRole, role::get_role),
+    read!(Iam, GetRolePolicy, inline_policy::get_role_policy),
+    read!(Iam, ListAttachedRolePolicies, attachment::list_attached_role_policies),
+    read!(Iam, ListInstanceProfilesForRole, instance_profile::list_instance_profiles_for_role),
+    read!(Iam, ListPolicies, managed_policy::list_policies),
+    read!(Iam, ListPolicyVersions, managed_policy::list_policy_versions),
+    read!(Iam, ListRolePolicies, inline_policy::list_role_policies),
+    read!(Iam, ListRoles, role::list_roles),
+    read!(Iam, ListRoleTags, role_tags::list_role_tags),
+    write!(Iam, PutRolePolicy, inline_policy::put_role_policy),
+    write!(Iam, TagRole, role_tags::tag_role),
+    write!(Iam, UntagRole, role_tags::untag_role),
+    write!(Iam, UpdateAssumeRolePolicy, role::update_assume_role_policy),
+    write!(Iam, UpdateRole, role::update_role),
+    write!(Iam, UpdateRoleDescription, role::update_role_description),
+];
 
 /// The tables of its rows.
-pub const TABLES: &[TableDef] = &[];
+pub const TABLES: &[TableDef] = &[table::<Role>(), table::<ManagedPolicy>()];
 
-/// Whether the caller's policies allow an action on a resource. Root may do all.
-///
-/// # Errors
-/// AWS's AccessDenied, naming the caller, the action and the resource.
-pub fn authorize(
-    rows: &store::Snapshot,
-    context: &crate::Context,
-    action: &str,
-    resource: &str,
-) -> Result<(), wire::ApiError> {
-    let _ = rows;
-    if context.principal == crate::Principal::Root {
-        return Ok(());
-    }
-    Err(wire::ApiError::new(
-        "AccessDenied",
-        format!(
-            "User: {} is not authorized to perform: {action} on resource: {resource} because no identity-based policy allows the {action} action",
-            context.principal.arn(&context.account)
-        ),
-    ))
+/// The response of an action that answers with nothing but its request id.
+type Nothing = Option<()>;
+
+/// A tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Tag {
+    /// Its key.
+    pub key: String,
+    /// Its value; may be empty.
+    #[serde(default)]
+    pub value: String,
+}
+
+fn no_such_entity(message: impl Into<String>) -> ApiError {
+    ApiError::new("NoSuchEntity", message).with_status(StatusCode::NOT_FOUND)
+}
+
+fn conflict(code: &'static str, message: impl Into<String>) -> ApiError {
+    ApiError::new(code, message).with_status(StatusCode::CONFLICT)
 }

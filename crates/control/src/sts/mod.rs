@@ -1,11 +1,15 @@
-//! The service `sts`.
+//! The service `sts`: who calls, and sessions of roles.
 
-use store::TableDef;
+mod assume_role;
+mod caller_identity;
+pub mod session;
+#[cfg(test)]
+mod tests;
 
-use crate::operation::Operation;
+use crate::operation::{Operation, read, write};
 
 /// The table of operations.
-pub const OPERATIONS: &[Operation] = &[];
-
-/// The tables of its rows.
-pub const TABLES: &[TableDef] = &[];
+pub const OPERATIONS: &[Operation] = &[
+    write!(Sts, AssumeRole, assume_role::assume_role),
+    read!(Sts, GetCallerIdentity, caller_identity::get_caller_identity),
+];
