@@ -1,0 +1,106 @@
+//! The `__create` helper: one container, from its mounted root file system to its first process.
+
+use std::error::Error;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use desired::Container;
+use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::syscall::syscall::SyscallType;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
+
+use crate::executor::Tied;
+use crate::helper::{Report, tell};
+use crate::pull::ImageConfig;
+use crate::{spec, user};
+
+/// Fargate's limit of open files (soft and hard), from "Resource limits" in the task definition parameters for Fargate.
+const OPEN_FILES: u64 = 65_535;
+
+/// What the helper is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) container: Container,
+    pub(crate) image: ImageConfig,
+    /// The OCI bundle's folder.
+    pub(crate) bundle: PathBuf,
+    /// Where the root file system is mounted.
+    pub(crate) rootfs: PathBuf,
+    /// libcontainer's own state.
+    pub(crate) runtime: PathBuf,
+    /// The folder with `hosts`, `hostname` and `resolv.conf`.
+    pub(crate) etc: PathBuf,
+    /// The task's network namespace.
+    pub(crate) network: PathBuf,
+    /// The container's control group, as OCI names it.
+    pub(crate) cgroup: PathBuf,
+    pub(crate) hostname: String,
+}
+
+/// Makes and starts the container. Its first process becomes a child of the shim.
+///
+/// Only from a process of a single thread: libcontainer clones and then allocates, which deadlocks beside threads.
+pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> {
+    let wanted = job.container.user.as_deref().filter(|user| !user.is_empty()).unwrap_or(&job.image.user);
+    let spec = spec::build(&spec::Input {
+        container: &job.container,
+        image: &job.image,
+        user: user::find(wanted, &job.rootfs)?,
+        rootfs: &job.rootfs,
+        etc: &job.etc,
+        network: &job.network,
+        cgroup: job.cgroup.clone(),
+        hostname: &job.hostname,
+        counts_swap: std::fs::exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").unwrap_or(false),
+        open_files: open_files(),
+    })?;
+    spec.save(job.bundle.join("config.json")).map_err(|error| chain(&error))?;
+    let mut container = ContainerBuilder::new(job.container.name.clone(), SyscallType::default())
+        .with_root_path(&job.runtime)
+        .map_err(|error| chain(&error))?
+        .with_executor(Tied { shim: shim.clone() })
+        .as_init(&job.bundle)
+        .with_systemd(false)
+        .with_detach(true)
+        .as_sibling(true)
+        .build()
+        .map_err(|error| create_error(&error))?;
+    let pid = container.pid().ok_or("the container has no process")?.as_raw();
+    // Before the start, so that a failure of the exec is never the first thing that the shim hears.
+    tell(shim, &Report::Created { pid }).map_err(|error| error.to_string())?;
+    container.start().map_err(|error| chain(&error))?;
+    Ok(Report::Progress(format!("{} started as process {pid}", job.container.name)))
+}
+
+/// Fargate's limit, or what the machine gives: raising the hard limit takes CAP_SYS_RESOURCE.
+fn open_files() -> u64 {
+    match setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES) {
+        Ok(()) => OPEN_FILES,
+        Err(_) => getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard.min(OPEN_FILES)),
+    }
+}
+
+/// runc's words for why no process could be made.
+fn create_error(error: &dyn Error) -> String {
+    let text = chain(error);
+    // What the executor found out comes back wrapped in libcontainer's own words.
+    match text.find("exec: \"") {
+        Some(at) => text[at..].lines().next().unwrap_or_default().to_owned(),
+        None => text,
+    }
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,217 @@
+//! Containers' output: `logs/<container>.log` in the task's folder, one JSON document a line.
+//!
+//! A stream is read on a thread of its own. When a file is full the one before it goes, so that a container's logs
+//! never take more than [`FILE_LIMIT`] twice; a container that writes faster than the disk takes it waits.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use types::Timestamp;
+
+/// The size in bytes at which a log file becomes `<container>.log.1` and a new one begins.
+pub const FILE_LIMIT: u64 = 10 << 20;
+
+/// A longer line is kept in pieces of this many bytes, as Docker's log drivers do.
+const LINE_LIMIT: usize = 16 << 10;
+
+/// One line of output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// When it was read from the container.
+    pub time: Timestamp,
+    /// Where the container wrote it.
+    pub stream: Stream,
+    /// The line without its end. Bytes that are no UTF-8 are replaced.
+    pub message: String,
+    /// Whether the line goes on in the next message of the stream.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+}
+
+/// Which of a container's two outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// File descriptor 1.
+    Stdout,
+    /// File descriptor 2.
+    Stderr,
+}
+
+/// A container's lines, the oldest first, as they are on disk now. A line that is half written is left out.
+///
+/// # Errors
+/// When a file is there and cannot be opened. A container that has not written yet has no lines.
+pub fn read(dir: &Path, container: &str) -> std::io::Result<impl Iterator<Item = Line> + use<>> {
+    let current = path(dir, container);
+    let mut files = Vec::new();
+    for path in [older(&current), current] {
+        match File::open(&path) {
+            Ok(file) => files.push(file),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => (),
+            Err(cause) => return Err(cause),
+        }
+    }
+    let lines = |file: File| BufReader::new(file).split(b'\n').map_while(Result::ok);
+    Ok(files.into_iter().flat_map(lines).filter_map(|line| serde_json::from_slice(&line).ok()))
+}
+
+/// Where a container's newest lines are.
+pub fn path(dir: &Path, container: &str) -> PathBuf {
+    dir.join("logs").join(format!("{container}.log"))
+}
+
+fn older(current: &Path) -> PathBuf {
+    current.with_extension("log.1")
+}
+
+/// A container's log, shared by its two streams.
+#[derive(Debug, Clone)]
+pub(crate) struct Log(Arc<Mutex<LogFile>>);
+
+#[derive(Debug)]
+struct LogFile {
+    path: PathBuf,
+    file: Option<File>,
+    size: u64,
+    limit: u64,
+}
+
+impl Log {
+    pub(crate) fn open(dir: &Path, container: &str) -> std::io::Result<Self> {
+        Self::with_limit(dir, container, FILE_LIMIT)
+    }
+
+    fn with_limit(dir: &Path, container: &str, limit: u64) -> std::io::Result<Self> {
+        let path = path(dir, container);
+        std::fs::create_dir_all(dir.join("logs"))?;
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let size = file.metadata()?.len();
+        Ok(Self(Arc::new(Mutex::new(LogFile { path, file: Some(file), size, limit }))))
+    }
+
+    fn write(&self, lines: &[u8]) {
+        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // With a full disk the lines are lost, and the container lives on.
+        if let Err(cause) = log.write(lines) {
+            log.file = None;
+            crate::task::complain(&format!("{}: {cause}", log.path.display()));
+        }
+    }
+}
+
+impl LogFile {
+    fn write(&mut self, lines: &[u8]) -> std::io::Result<()> {
+        let added = lines.len() as u64;
+        if self.file.is_none() || self.size + added > self.limit {
+            self.file = None;
+            match std::fs::rename(&self.path, older(&self.path)) {
+                Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(cause),
+                _ => (),
+            }
+            self.file = Some(OpenOptions::new().create(true).append(true).open(&self.path)?);
+            self.size = 0;
+        }
+        if let Some(file) = &mut self.file {
+            file.write_all(lines)?;
+            self.size += added;
+        }
+        Ok(())
+    }
+}
+
+/// Copies a stream into a log until it ends.
+pub(crate) fn pump(mut source: impl Read, stream: Stream, log: &Log) {
+    let (mut chunk, mut held, mut out) = (vec![0; LINE_LIMIT], Vec::new(), Vec::new());
+    loop {
+        let read = match source.read(&mut chunk) {
+            Ok(read) => read,
+            Err(cause) if cause.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => 0,
+        };
+        out.clear();
+        let time = Timestamp::now();
+        for (line, partial) in split(&mut held, &chunk[..read], read == 0) {
+            let message = String::from_utf8_lossy(&line).into_owned();
+            // A line of plain data always becomes JSON.
+            let _ = serde_json::to_writer(&mut out, &Line { time, stream, message, partial });
+            out.push(b'\n');
+        }
+        if !out.is_empty() {
+            log.write(&out);
+        }
+        if read == 0 {
+            return;
+        }
+    }
+}
+
+/// Takes the whole lines out of what is held and what came; at the end, the rest too.
+fn split(held: &mut Vec<u8>, came: &[u8], end: bool) -> Vec<(Vec<u8>, bool)> {
+    let mut lines = Vec::new();
+    for &byte in came {
+        if byte == b'\n' {
+            if held.last() == Some(&b'\r') {
+                held.pop();
+            }
+            lines.push((std::mem::take(held), false));
+        } else {
+            held.push(byte);
+            if held.len() >= LINE_LIMIT {
+                lines.push((std::mem::take(held), true));
+            }
+        }
+    }
+    if end && !held.is_empty() {
+        lines.push((std::mem::take(held), false));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_back_with_their_stream_and_odd_bytes_do_no_harm() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Log::open(dir.path(), "app").unwrap();
+        pump(&b"one\r\ntwo \xff\nlast"[..], Stream::Stdout, &log);
+        pump(&b"bad\n"[..], Stream::Stderr, &log);
+        let lines: Vec<_> =
+            read(dir.path(), "app").unwrap().map(|line| (line.stream, line.message)).collect();
+        let (out, err) = (Stream::Stdout, Stream::Stderr);
+        let want = [(out, "one"), (out, "two \u{fffd}"), (out, "last"), (err, "bad")];
+        assert_eq!(lines, want.map(|(stream, text)| (stream, text.to_owned())));
+        assert_eq!(read(dir.path(), "other").unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_line_without_end_is_kept_in_pieces() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Log::open(dir.path(), "app").unwrap();
+        pump(&vec![b'x'; LINE_LIMIT * 2 + 5][..], Stream::Stdout, &log);
+        let lines: Vec<_> = read(dir.path(), "app").unwrap().collect();
+        let seen: Vec<_> = lines.iter().map(|line| (line.message.len(), line.partial)).collect();
+        assert_eq!(seen, [(LINE_LIMIT, true), (LINE_LIMIT, true), (5, false)]);
+    }
+
+    #[test]
+    fn a_flood_keeps_the_newest_lines_within_two_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Log::with_limit(dir.path(), "app", 256 << 10).unwrap();
+        let flood: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
+        pump(flood.as_bytes(), Stream::Stdout, &log);
+        let size = |path: PathBuf| std::fs::metadata(path).unwrap().len();
+        let current = path(dir.path(), "app");
+        assert!(size(current.clone()) <= 256 << 10);
+        assert!(size(older(&current)) <= 256 << 10);
+        let lines: Vec<_> = read(dir.path(), "app").unwrap().collect();
+        assert_eq!(lines.last().unwrap().message, "line 19999");
+        let first: usize = lines[0].message["line ".len()..].parse().unwrap();
+        assert_eq!(lines.len(), 20_000 - first, "no line is missing in between");
+    }
+}

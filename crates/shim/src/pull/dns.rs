@@ -1,0 +1,130 @@
+//! Addresses of names, from the VPC's DNS server and nobody else; failures in Go's words, as Fargate shows them.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Instant;
+
+use simple_dns::rdata::RData;
+use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE};
+
+use super::{DNS_SERVER, DNS_TIMEOUT};
+
+/// How often the server is asked.
+const TRIES: usize = 2;
+
+/// The addresses of a host name, or of the address that it is.
+pub(super) fn lookup(host: &str) -> Result<Vec<Ipv4Addr>, String> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![address]);
+    }
+    let say = |why: &dyn std::fmt::Display| format!("dial tcp: lookup {host} on {DNS_SERVER}:53: {why}");
+    let id = u16::from_str_radix(&types::random_hex(4), 16).unwrap_or(1);
+    let query = question(id, host).map_err(|error| say(&error))?;
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(|cause| say(&cause))?;
+    socket.connect((DNS_SERVER, 53)).map_err(|cause| say(&cause))?;
+    let mut last = format!("read udp: {DNS_SERVER}:53: i/o timeout");
+    for _ in 0..TRIES {
+        match ask(&socket, &query, id, host) {
+            Ok(Some(answer)) => return answer.map_err(|why| say(&why)),
+            Ok(None) => {
+                if let Ok(own) = socket.local_addr() {
+                    last = format!("read udp {own}->{DNS_SERVER}:53: i/o timeout");
+                }
+            }
+            Err(cause) => last = cause.to_string(),
+        }
+    }
+    Err(say(&last))
+}
+
+fn question(id: u16, host: &str) -> Result<Vec<u8>, simple_dns::SimpleDnsError> {
+    let mut packet = Packet::new_query(id);
+    packet.set_flags(PacketFlag::RECURSION_DESIRED);
+    let name = Name::new(host)?;
+    packet.questions.push(Question::new(name, QTYPE::TYPE(TYPE::A), QCLASS::CLASS(CLASS::IN), false));
+    packet.build_bytes_vec()
+}
+
+type Answer = Result<Vec<Ipv4Addr>, &'static str>;
+
+/// Sends the question and waits for its answer; None when none comes in time.
+fn ask(socket: &UdpSocket, query: &[u8], id: u16, host: &str) -> std::io::Result<Option<Answer>> {
+    socket.send(query)?;
+    let deadline = Instant::now() + DNS_TIMEOUT;
+    let mut buffer = [0; 4096];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        socket.set_read_timeout(Some(left))?;
+        match socket.recv(&mut buffer) {
+            Ok(length) => {
+                if let Some(answer) = read(&buffer[..length], id, host) {
+                    return Ok(Some(answer));
+                }
+            }
+            Err(cause) => match cause.kind() {
+                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => return Ok(None),
+                std::io::ErrorKind::Interrupted => (),
+                _ => return Err(cause),
+            },
+        }
+    }
+}
+
+/// The addresses in an answer; None when it answers another question.
+fn read(bytes: &[u8], id: u16, host: &str) -> Option<Answer> {
+    let packet = Packet::parse(bytes).ok()?;
+    let asked = packet.questions.first().is_some_and(|q| q.qname.to_string().eq_ignore_ascii_case(host));
+    if packet.id() != id || !packet.has_flags(PacketFlag::RESPONSE) || !asked {
+        return None;
+    }
+    let addresses: Vec<Ipv4Addr> = packet
+        .answers
+        .iter()
+        .filter_map(|record| match &record.rdata {
+            RData::A(a) => Some(Ipv4Addr::from(a.address)),
+            _ => None,
+        })
+        .collect();
+    Some(match packet.rcode() {
+        RCODE::NoError if !addresses.is_empty() => Ok(addresses),
+        RCODE::NoError | RCODE::NameError => Err("no such host"),
+        _ => Err("server misbehaving"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use simple_dns::ResourceRecord;
+    use simple_dns::rdata::A;
+
+    fn reply(id: u16, host: &str, address: Option<Ipv4Addr>) -> Vec<u8> {
+        let query = question(id, host).unwrap();
+        let mut packet = Packet::parse(&query).unwrap().into_reply();
+        if let Some(address) = address {
+            let data = RData::A(A { address: address.into() });
+            packet.answers.push(ResourceRecord::new(Name::new(host).unwrap(), CLASS::IN, 1, data));
+        } else {
+            *packet.rcode_mut() = RCODE::NameError;
+        }
+        packet.build_bytes_vec().unwrap()
+    }
+
+    #[test]
+    fn answers_are_read_and_those_to_other_questions_are_not() {
+        let address = Ipv4Addr::new(198, 19, 0, 10);
+        let bytes = reply(7, "api.ecr.example", Some(address));
+        assert_eq!(read(&bytes, 7, "API.ecr.example"), Some(Ok(vec![address])));
+        assert_eq!(read(&bytes, 8, "api.ecr.example"), None);
+        assert_eq!(read(&bytes, 7, "evil.example"), None);
+        assert_eq!(read(b"junk", 7, "evil.example"), None);
+        assert_eq!(read(&reply(7, "nowhere", None), 7, "nowhere"), Some(Err("no such host")));
+    }
+
+    #[test]
+    fn an_address_needs_no_server() {
+        assert_eq!(lookup("198.19.0.10"), Ok(vec![Ipv4Addr::new(198, 19, 0, 10)]));
+    }
+}

@@ -1,0 +1,142 @@
+//! What a task holds in the kernel: control groups, and a root file system for each container.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use desired::Task;
+use sys::cgroup::{Cgroup, Layout, Limits};
+use sys::mount;
+
+use crate::{Error, Result};
+
+/// After SIGKILL, processes end at once; only a hung file system holds one this long.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The control group of all tasks of a state folder, `landfall-<8 hexadecimal digits>`. The digits come from the
+/// folder's path, so that two installations on one machine do not meet. No shim removes it.
+///
+/// # Errors
+/// When the machine has no control groups.
+pub fn tasks_cgroup(state: &Path) -> Result<Cgroup> {
+    Ok(Cgroup::new(Layout::of_this_machine()?, root_name(state)))
+}
+
+/// A task's control group; its containers' lie below it.
+///
+/// # Errors
+/// When the machine has no control groups.
+pub fn task_cgroup(state: &Path, task: &str) -> Result<Cgroup> {
+    Ok(Cgroup::new(Layout::of_this_machine()?, root_name(state).join(task)))
+}
+
+pub(crate) fn container_cgroup(state: &Path, task: &str, container: &str) -> Result<Cgroup> {
+    Ok(Cgroup::new(Layout::of_this_machine()?, root_name(state).join(task).join(container)))
+}
+
+fn root_name(state: &Path) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    let state = state.canonicalize().unwrap_or_else(|_| state.to_owned());
+    let digest = ring::digest::digest(&ring::digest::SHA256, state.as_os_str().as_bytes());
+    let digits: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    PathBuf::from(format!("landfall-{digits}"))
+}
+
+/// The limits of the whole task, from the task definition's `cpu` and `memory`.
+pub(crate) fn limits(task: &Task) -> Limits {
+    let cpu = u64::from(task.cpu);
+    Limits {
+        cpu_shares: (cpu > 0).then_some(cpu),
+        cpu_milli: (cpu > 0).then(|| (cpu * 1000).div_ceil(1024)),
+        memory: (task.memory > 0).then(|| u64::from(task.memory) << 20),
+    }
+}
+
+/// Kills whatever is left of a task.
+pub(crate) fn kill(state: &Path, task: &str) -> Result<()> {
+    Ok(task_cgroup(state, task)?.kill(KILL_PATIENCE)?)
+}
+
+/// Removes all that a task held: mounts, control groups, containers' folders. May be repeated.
+pub(crate) fn remove(dir: &Path, state: &Path, task: &str) -> Result<()> {
+    let containers = containers_folder(dir);
+    // mountinfo tells resolved paths.
+    let resolved = containers.canonicalize().unwrap_or_else(|_| containers.clone());
+    for mounted in mount::under(&resolved)? {
+        mount::unmount(&mounted)?;
+    }
+    task_cgroup(state, task)?.remove()?;
+    match std::fs::remove_dir_all(&containers) {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(Error::File { path: containers, cause }),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn containers_folder(dir: &Path) -> PathBuf {
+    dir.join("containers")
+}
+
+/// The folders of one container.
+#[derive(Debug, Clone)]
+pub(crate) struct Bundle {
+    /// OCI's bundle: `config.json` is here.
+    pub(crate) folder: PathBuf,
+    /// Where the overlay is mounted.
+    pub(crate) rootfs: PathBuf,
+    /// libcontainer's own state.
+    pub(crate) runtime: PathBuf,
+    /// `hosts`, `hostname` and `resolv.conf`.
+    pub(crate) etc: PathBuf,
+}
+
+impl Bundle {
+    fn new(dir: &Path, container: &str) -> Self {
+        let folder = containers_folder(dir).join(container);
+        Self {
+            rootfs: folder.join("rootfs"),
+            runtime: folder.join("runtime"),
+            etc: folder.join("etc"),
+            folder,
+        }
+    }
+
+    /// Makes the folders and mounts the image's layers, the lowest first, with a fresh one on top.
+    pub(crate) fn mount(dir: &Path, container: &str, layers: &[PathBuf]) -> Result<Self> {
+        let bundle = Self::new(dir, container);
+        let (upper, work) = (bundle.folder.join("upper"), bundle.folder.join("work"));
+        for folder in [&bundle.rootfs, &bundle.runtime, &bundle.etc, &upper, &work] {
+            std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
+        }
+        let lower: Vec<PathBuf> = layers.iter().rev().cloned().collect();
+        mount::overlay(&mount::Overlay { lower: &lower, upper: &upper, work: &work }, &bundle.rootfs)?;
+        Ok(bundle)
+    }
+
+    /// Writes the files that name the container and its DNS server.
+    pub(crate) fn name(&self, hostname: &str, address: Option<std::net::Ipv4Addr>) -> Result<()> {
+        let own = address.map(|address| format!("{address} {hostname}\n")).unwrap_or_default();
+        let files = [
+            ("hosts", format!("127.0.0.1 localhost\n{own}")),
+            ("hostname", format!("{hostname}\n")),
+            ("resolv.conf", format!("nameserver {}\n", crate::pull::DNS_SERVER)),
+        ];
+        for (name, content) in files {
+            let path = self.etc.join(name);
+            std::fs::write(&path, content).map_err(Error::file(path))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_state_folders_have_two_groups_with_eight_digits() {
+        let (a, b) = (root_name(Path::new("/nowhere/a")), root_name(Path::new("/nowhere/b")));
+        assert_ne!(a, b);
+        let name = a.to_str().unwrap();
+        assert_eq!(name.len(), "landfall-".len() + 8);
+    }
+}

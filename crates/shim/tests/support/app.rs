@@ -1,0 +1,89 @@
+// The program in the tests' images: the first argument says what it does. Standard library only, linked statically.
+
+use std::io::{Read, Write};
+
+unsafe extern "C" {
+    fn signal(number: i32, handler: usize) -> usize;
+    fn pause() -> i32;
+}
+
+const SIGTERM: i32 = 15;
+
+extern "C" fn on_term(_: i32) {
+    let _ = std::io::stdout().write_all(b"got SIGTERM\n");
+    std::process::exit(7);
+}
+
+fn forever() -> ! {
+    println!("ready");
+    loop {
+        unsafe { pause() };
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let argument = |index: usize| arguments.get(index).map(String::as_str).unwrap_or_default();
+    match argument(1) {
+        "exit" => std::process::exit(argument(2).parse().unwrap()),
+        "say" => {
+            println!("{}", argument(2));
+            eprintln!("{}", argument(3));
+        }
+        "arguments" => println!("{:?}", &arguments[2..]),
+        "environment" => std::env::vars().for_each(|(name, value)| println!("{name}={value}")),
+        "folder" => println!("{}", std::env::current_dir().unwrap().display()),
+        "show" => arguments[2..].iter().for_each(|path| match std::fs::read_to_string(path) {
+            Ok(text) => print!("{text}"),
+            Err(error) => println!("{path}: {error}"),
+        }),
+        "write" => arguments[2..].iter().for_each(|path| match std::fs::write(path, "0") {
+            Ok(()) => println!("{path}: written"),
+            Err(error) => println!("{path}: {:?} {error}", error.kind()),
+        }),
+        "forever" => forever(),
+        "trap" => {
+            unsafe { signal(SIGTERM, on_term as *const () as usize) };
+            forever()
+        }
+        "ignore" => {
+            unsafe { signal(SIGTERM, 1) };
+            forever()
+        }
+        "eat" => {
+            let mut held = Vec::new();
+            loop {
+                held.push(vec![1_u8; 1 << 20]);
+            }
+        }
+        "flood" => {
+            let line = [b'x'; 999];
+            let mut out = std::io::stdout().lock();
+            for _ in 0..argument(2).parse::<usize>().unwrap() {
+                out.write_all(&line).unwrap();
+                out.write_all(b"\n").unwrap();
+            }
+            println!("done");
+        }
+        "serve" => {
+            let listener = std::net::TcpListener::bind(("127.0.0.1", argument(2).parse().unwrap())).unwrap();
+            println!("ready");
+            for stream in listener.incoming() {
+                stream.unwrap().write_all(b"hello from the neighbour").unwrap();
+            }
+        }
+        "fetch" => {
+            let address = ("127.0.0.1", argument(2).parse().unwrap());
+            let mut stream = loop {
+                match std::net::TcpStream::connect(address) {
+                    Ok(stream) => break stream,
+                    Err(_) => std::thread::sleep(std::time::Duration::from_millis(10)),
+                }
+            };
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            println!("{text}");
+        }
+        other => panic!("{other}?"),
+    }
+}

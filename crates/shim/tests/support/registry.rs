@@ -1,0 +1,228 @@
+//! What a task finds on its network: a DNS server, the ECR API, a registry, a bucket with layers; all inside the
+//! test's own namespace.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use simple_dns::rdata::{A, RData};
+use simple_dns::{CLASS, Packet, PacketFlag, RCODE, ResourceRecord};
+
+use super::image::{Image, sha256};
+
+pub const REGION: &str = "ap-northeast-2";
+pub const API: &str = "api.ecr.ap-northeast-2.amazonaws.com";
+pub const REGISTRY: &str = "000000000001.dkr.ecr.ap-northeast-2.amazonaws.com";
+pub const BUCKET: &str = "prod-ap-northeast-2-starport-layer-bucket.s3.ap-northeast-2.amazonaws.com";
+const DNS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
+const SERVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 10);
+const TOKEN: &str = "QVdTOnNlY3JldA==";
+
+/// What is served, and what was asked.
+#[derive(Default)]
+pub struct Content {
+    pub blobs: BTreeMap<String, Vec<u8>>,
+    pub manifests: BTreeMap<String, Vec<u8>>,
+    /// Every request: `GET <host><path>`.
+    pub asked: Vec<String>,
+    /// Actions that the execution role may not, with or without the `ecr:` in front.
+    pub denied: BTreeSet<String>,
+}
+
+pub struct Registry {
+    pub content: Arc<Mutex<Content>>,
+    /// The authority's certificate, PEM.
+    pub authority: String,
+    _stop: UnixStream,
+}
+
+impl Registry {
+    /// Serves inside the namespace until it is dropped.
+    pub fn start(namespace: &Path) -> Self {
+        let (stop, stopped) = UnixStream::pair().unwrap();
+        let (tls, authority) = certificates();
+        let content = Arc::new(Mutex::new(Content::default()));
+        let (dns, https) = sys::netns::within(namespace, || {
+            let mut netlink = sys::netlink::Netlink::open().unwrap();
+            netlink.set_up("lo").unwrap();
+            let address = sys::netlink::Address { link: "lo".to_owned(), address: DNS.into() };
+            netlink.add_address(&address).unwrap();
+            (UdpSocket::bind((DNS, 53)).unwrap(), TcpListener::bind((SERVER, 443)).unwrap())
+        })
+        .unwrap();
+        let dns_stop = stopped.try_clone().unwrap();
+        std::thread::spawn(move || {
+            while wait(&dns, &dns_stop) {
+                answer(&dns);
+            }
+        });
+        let served = content.clone();
+        std::thread::spawn(move || {
+            while wait(&https, &stopped) {
+                let Ok((stream, _)) = https.accept() else { continue };
+                let (tls, content) = (tls.clone(), served.clone());
+                std::thread::spawn(move || serve(stream, tls, &content));
+            }
+        });
+        Self { content, authority, _stop: stop }
+    }
+
+    pub fn add(&self, repository: &str, tag: &str, image: &Image) {
+        let mut content = self.content.lock().unwrap();
+        for blob in &image.blobs {
+            content.blobs.insert(sha256(blob), blob.clone());
+        }
+        for reference in [tag.to_owned(), sha256(&image.manifest)] {
+            content.manifests.insert(format!("{repository}/manifests/{reference}"), image.manifest.clone());
+        }
+    }
+
+    pub fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.content.lock().unwrap().asked)
+    }
+}
+
+/// False when the registry is dropped.
+fn wait(source: &impl AsFd, stop: &UnixStream) -> bool {
+    let mut fds =
+        [PollFd::new(source.as_fd(), PollFlags::POLLIN), PollFd::new(stop.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::NONE).unwrap();
+    !fds[1].any().unwrap()
+}
+
+fn answer(socket: &UdpSocket) {
+    let mut buffer = [0; 1500];
+    let (length, peer) = socket.recv_from(&mut buffer).unwrap();
+    let mut packet = Packet::parse(&buffer[..length]).unwrap().into_reply();
+    packet.set_flags(PacketFlag::RESPONSE);
+    let name = packet.questions[0].qname.clone();
+    if [API, REGISTRY, BUCKET].contains(&name.to_string().as_str()) {
+        let data = RData::A(A { address: SERVER.into() });
+        packet.answers.push(ResourceRecord::new(name, CLASS::IN, 60, data));
+    } else {
+        *packet.rcode_mut() = RCODE::NameError;
+    }
+    socket.send_to(&packet.build_bytes_vec().unwrap(), peer).unwrap();
+}
+
+fn certificates() -> (Arc<ServerConfig>, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&key).unwrap();
+    let issuer = Issuer::from_params(&params, &key);
+    let own = KeyPair::generate().unwrap();
+    let names = [API, REGISTRY, BUCKET].map(str::to_owned).to_vec();
+    let certificate = CertificateParams::new(names).unwrap().signed_by(&own, &issuer).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from(certificate.der().to_vec())],
+            PrivateKeyDer::try_from(own.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    (Arc::new(config), authority.pem())
+}
+
+fn serve(stream: TcpStream, tls: Arc<ServerConfig>, content: &Mutex<Content>) {
+    let connection = ServerConnection::new(tls).unwrap();
+    let mut reader = BufReader::new(StreamOwned::new(connection, stream));
+    let (mut line, mut head) = (String::new(), Vec::new());
+    if reader.read_line(&mut line).is_err() || line.is_empty() {
+        return;
+    }
+    loop {
+        let mut header = String::new();
+        if reader.read_line(&mut header).is_err() || header.trim().is_empty() {
+            break;
+        }
+        let (name, value) = header.trim().split_once(": ").unwrap();
+        head.push((name.to_ascii_lowercase(), value.to_owned()));
+    }
+    let header =
+        |name: &str| head.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone()).unwrap_or_default();
+    let mut body = vec![0; header("content-length").parse().unwrap_or(0)];
+    reader.read_exact(&mut body).unwrap();
+    let (method, path) = (line.split(' ').next().unwrap(), line.split(' ').nth(1).unwrap());
+    let (status, extra, body) = respond(method, &header("host"), path, &header, content);
+    let stream = reader.get_mut();
+    let head =
+        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{extra}connection: close\r\n\r\n", body.len());
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+    stream.conn.send_close_notify();
+    let _ = stream.flush();
+}
+
+type Reply = (&'static str, String, Vec<u8>);
+
+fn respond(
+    method: &str,
+    host: &str,
+    path: &str,
+    header: &impl Fn(&str) -> String,
+    content: &Mutex<Content>,
+) -> Reply {
+    let mut content = content.lock().unwrap();
+    content.asked.push(format!("{method} {host}{path}"));
+    let refusal = |action: &str| {
+        format!(
+            "User: arn:aws:sts::000000000001:assumed-role/execution/task is not authorized to perform: {action} on \
+             resource: * because no identity-based policy allows the {action} action"
+        )
+    };
+    let not_found = ("404 Not Found", String::new(), b"{}".to_vec());
+    if host == API {
+        let signed = header("authorization").starts_with("AWS4-HMAC-SHA256 Credential=ASIATEST/")
+            && header("x-amz-security-token") == "session"
+            && header("x-amz-target") == "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken";
+        assert!(signed && method == "POST", "{host}{path}");
+        let action = "ecr:GetAuthorizationToken";
+        return if content.denied.contains(action) {
+            let body = serde_json::json!({ "__type": "AccessDeniedException", "message": refusal(action) });
+            ("400 Bad Request", String::new(), body.to_string().into_bytes())
+        } else {
+            let body = serde_json::json!({ "authorizationData": [{ "authorizationToken": TOKEN }] });
+            ("200 OK", String::new(), body.to_string().into_bytes())
+        };
+    }
+    if host == BUCKET {
+        assert_eq!(header("authorization"), "", "the bucket must not see the token");
+        return match content.blobs.get(&path[1..]) {
+            Some(blob) => ("200 OK", String::new(), blob.clone()),
+            None => not_found,
+        };
+    }
+    assert_eq!(header("authorization"), format!("Basic {TOKEN}"));
+    let (action, asked) = match path.strip_prefix("/v2/") {
+        Some(asked) if asked.contains("/blobs/") => ("ecr:GetDownloadUrlForLayer", asked),
+        Some(asked) => ("ecr:BatchGetImage", asked),
+        None => return not_found,
+    };
+    if content.denied.contains(action) {
+        let body = serde_json::json!({ "errors": [{ "code": "DENIED", "message": refusal(action) }] });
+        return ("403 Forbidden", String::new(), body.to_string().into_bytes());
+    }
+    if let Some((_, digest)) = asked.split_once("/blobs/") {
+        return match content.blobs.contains_key(digest) {
+            true => {
+                ("307 Temporary Redirect", format!("location: https://{BUCKET}/{digest}\r\n"), Vec::new())
+            }
+            false => not_found,
+        };
+    }
+    match content.manifests.get(asked) {
+        Some(manifest) => ("200 OK", String::new(), manifest.clone()),
+        None => not_found,
+    }
+}
