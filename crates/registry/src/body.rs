@@ -23,6 +23,8 @@ const PIECE: usize = 256 * 1024;
 const IDLE: Duration = Duration::from_secs(60);
 /// How much of a refused request's body is still read, so that a client that sends before it listens sees the refusal.
 const DRAIN: usize = 16 << 20;
+/// For how long.
+const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// An answer with a small body. An answer to HEAD has its length only.
 pub(crate) fn full(bytes: impl Into<Bytes>, head_only: bool) -> Response<BoxBody> {
@@ -190,12 +192,16 @@ where
 
     /// Reads on for a while without looking at it.
     pub(crate) async fn drain(&mut self) {
-        let mut length = 0;
-        while self.broken.is_none()
-            && length < DRAIN
-            && let Ok(Some(data)) = self.frame().await
-        {
-            length += data.len();
-        }
+        let reading = async {
+            let mut length = 0;
+            while self.broken.is_none()
+                && length < DRAIN
+                && let Ok(Some(data)) = self.frame().await
+            {
+                length += data.len();
+            }
+        };
+        // Late or not, the refusal goes out.
+        let _ = tokio::time::timeout(DRAIN_TIME, reading).await;
     }
 }

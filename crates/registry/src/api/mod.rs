@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::Body;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{EXPECT, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 
@@ -90,7 +90,10 @@ impl<C: Catalog> Registry<C> {
         let mut response = match call.answer(&head, &mut body).await {
             Ok(response) => response,
             Err(error) => {
-                body.drain().await;
+                // A client that waits to be told to go on shall not send at all.
+                if !head.headers.contains_key(EXPECT) {
+                    body.drain().await;
+                }
                 error.into_response(head.method == Method::HEAD)
             }
         };

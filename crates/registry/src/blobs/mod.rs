@@ -3,6 +3,8 @@
 //! `blobs/sha256/<hex>` are finished and never change; `uploads/` holds what is on its way there. A blob arrives by
 //! write, fsync, rename, fsync of the folder, so that its name always means its whole content.
 
+mod upload;
+
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -13,7 +15,8 @@ use std::time::{Duration, SystemTime};
 
 use types::random_hex;
 
-use crate::digest::{Digest, Hasher};
+use crate::digest::Digest;
+pub(crate) use upload::{Progress, Upload};
 
 /// How long an upload may lie untouched before [`Blobs::sweep_uploads`] removes it.
 pub const UPLOAD_LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -102,6 +105,11 @@ impl Blobs {
                 .mode(0o700)
                 .create(folder)
                 .map_err(BlobError::io("created", folder))?;
+        }
+        // A blob is only as durable as the folders that lead to it.
+        let above = root.canonicalize().map_err(BlobError::io("read", root))?;
+        for folder in [Some(root), blobs.parent(), above.parent()].into_iter().flatten() {
+            sync_folder(folder)?;
         }
         Ok(Self { blobs, uploads, naming: Mutex::new(()) })
     }
@@ -237,6 +245,11 @@ impl Blobs {
     }
 }
 
+/// Makes the names in a folder durable.
+fn sync_folder(folder: &Path) -> Result<(), BlobError> {
+    File::open(folder).and_then(|opened| opened.sync_all()).map_err(BlobError::io("written", folder))
+}
+
 fn is_older(metadata: &fs::Metadata, age: Duration) -> bool {
     metadata.modified().is_ok_and(|at| at.elapsed().is_ok_and(|elapsed| elapsed >= age))
 }
@@ -246,87 +259,10 @@ fn remove_quietly(path: &Path) {
     let _ = fs::remove_file(path);
 }
 
-/// How far an upload has come.
-#[derive(Debug, Clone)]
-pub(crate) struct Progress {
-    length: u64,
-    hasher: Hasher,
-}
-
-/// An upload that is being written.
-#[derive(Debug)]
-pub(crate) struct Upload {
-    file: File,
-    path: PathBuf,
-    length: u64,
-    hasher: Hasher,
-}
-
-impl Upload {
-    /// Opens an upload. What its file holds is hashed again unless `known` is about just that much: after a restart.
-    pub(crate) fn open(path: &Path, known: Option<Progress>) -> Result<Self, BlobError> {
-        let mut file = match OpenOptions::new().read(true).append(true).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(BlobError::UploadUnknown),
-            Err(error) => return Err(BlobError::io("opened", path)(error)),
-        };
-        let wrong = |error| BlobError::io("read", path)(error);
-        let length = file.metadata().map_err(wrong)?.len();
-        let hasher = match known {
-            Some(known) if known.length == length => known.hasher,
-            _ => hash(&mut file).map_err(wrong)?,
-        };
-        Ok(Self { file, path: path.to_owned(), length, hasher })
-    }
-
-    /// How many bytes it has.
-    pub(crate) fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// Adds bytes at its end. After an error its file is removed, and it must not be used any more.
-    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
-        let result = if self.length + bytes.len() as u64 > LAYER_LIMIT {
-            Err(BlobError::TooLarge)
-        } else {
-            self.file.write_all(bytes).map_err(BlobError::io("written", &self.path))
-        };
-        if let Err(error) = result {
-            self.discard();
-            return Err(error);
-        }
-        self.hasher.update(bytes);
-        self.length += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Removes its file.
-    pub(crate) fn discard(&self) {
-        remove_quietly(&self.path);
-    }
-
-    /// What is to be kept of it until the next request.
-    pub(crate) fn progress(&self) -> Progress {
-        Progress { length: self.length, hasher: self.hasher.clone() }
-    }
-}
-
-fn hash(file: &mut File) -> io::Result<Hasher> {
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match io::Read::read(file, &mut buffer) {
-            Ok(0) => return Ok(hasher),
-            Ok(count) => hasher.update(&buffer[..count]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Hasher;
 
     fn store() -> (tempfile::TempDir, Blobs) {
         let folder = tempfile::tempdir().unwrap();
