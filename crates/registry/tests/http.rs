@@ -288,7 +288,7 @@ fn a_manifest_is_found_by_tag_and_digest_and_deleted() {
         assert_eq!(header(&head, "content-length"), manifest.len().to_string());
         assert_eq!(header(&head, "docker-content-digest"), digest);
     }
-    let layer = server.call(Method::DELETE, &format!("/v2/team/app/blobs/{}", common_digest())).empty();
+    let layer = server.call(Method::DELETE, &format!("/v2/team/app/blobs/{}", layer_digest())).empty();
     assert_eq!((layer.status().as_u16(), code(&layer).as_str()), (409, "DENIED"));
     assert_eq!(server.call(Method::DELETE, "/v2/team/app/manifests/v1").empty().status(), 202);
     let gone = server.call(Method::GET, "/v2/team/app/manifests/v1").empty();
@@ -299,7 +299,7 @@ fn a_manifest_is_found_by_tag_and_digest_and_deleted() {
     assert_eq!(server.call(Method::HEAD, &path).empty().status(), 404);
 }
 
-fn common_digest() -> String {
+fn layer_digest() -> String {
     digest(b"layer")
 }
 

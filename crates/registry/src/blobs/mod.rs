@@ -376,4 +376,24 @@ mod tests {
         assert!(!blobs.upload_path(&old, "s").exists());
         assert!(blobs.upload_path(&new, "s").exists());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn pieces_and_restarts_never_change_what_is_stored(
+            pieces in proptest::collection::vec((proptest::collection::vec(0_u8.., 0..50), proptest::bool::ANY), 0..8),
+        ) {
+            let (_folder, blobs) = store();
+            let path = blobs.upload_path(&blobs.begin("s").unwrap(), "s");
+            let (mut whole, mut known) = (Vec::new(), None);
+            for (piece, restart) in pieces {
+                let mut upload = Upload::open(&path, known).unwrap();
+                upload.append(&piece).unwrap();
+                known = (!restart).then(|| upload.progress());
+                whole.extend(piece);
+            }
+            let digest = Digest::of(&whole);
+            blobs.finish(Upload::open(&path, known).unwrap(), &digest).unwrap();
+            proptest::prop_assert_eq!(blobs.read(&digest).unwrap(), whole);
+        }
+    }
 }
