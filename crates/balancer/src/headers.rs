@@ -50,10 +50,10 @@ pub(crate) fn check(
     if hosts > 1 || (hosts == 0 && version == Version::HTTP_11) {
         return Err(StatusCode::BAD_REQUEST);
     }
-    if let Some(first) = headers.get(&X_FORWARDED_FOR) {
+    if headers.contains_key(&X_FORWARDED_FOR) {
         let several = headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
-        let commas = several.map(|value| 1 + value.iter().filter(|byte| **byte == b',').count());
-        if first.len() > MOST_FORWARDED_FOR && commas.sum::<usize>() > MOST_FORWARDED_FOR {
+        let addresses = several.map(|value| 1 + value.iter().filter(|byte| **byte == b',').count());
+        if addresses.sum::<usize>() > MOST_FORWARDED_FOR {
             return Err(page::too_many_forwarded_for());
         }
     }
@@ -89,7 +89,7 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
         ];
         let listed: Vec<HeaderName> = tokens(headers)
             .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
-            .filter(|name| !kept.contains(name) && !(upgrade && *name == header::UPGRADE))
+            .filter(|name| !kept.contains(name))
             .collect();
         headers.remove(header::CONNECTION);
         for name in listed {
@@ -103,6 +103,7 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap, upgrade: bool) {
         headers.remove(name);
     }
     if upgrade {
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     } else {
         headers.remove(header::UPGRADE);
@@ -192,8 +193,8 @@ mod tests {
         headers
     }
 
-    fn checked(method: Method, uri: &str, headers: &HeaderMap) -> Result<(), StatusCode> {
-        check(&method, &uri.parse().unwrap(), Version::HTTP_11, headers)
+    fn checked(method: &Method, uri: &str, headers: &HeaderMap) -> Result<(), StatusCode> {
+        check(method, &uri.parse().unwrap(), Version::HTTP_11, headers)
     }
 
     #[test]
@@ -264,25 +265,25 @@ mod tests {
     #[test]
     fn what_is_not_forwarded_is_refused_with_alb_s_status() {
         let host = headers(&[("host", "a")]);
-        assert_eq!(checked(Method::GET, "/", &host), Ok(()));
-        assert_eq!(checked(Method::OPTIONS, "*", &host), Ok(()));
-        assert_eq!(checked(Method::GET, "http://a/b", &host), Ok(()));
-        assert_eq!(checked(Method::TRACE, "/", &host), Err(StatusCode::METHOD_NOT_ALLOWED));
-        assert_eq!(checked(Method::CONNECT, "a:80", &host), Err(StatusCode::BAD_REQUEST));
-        assert_eq!(checked(Method::GET, "/", &HeaderMap::new()), Err(StatusCode::BAD_REQUEST));
+        assert_eq!(checked(&Method::GET, "/", &host), Ok(()));
+        assert_eq!(checked(&Method::OPTIONS, "*", &host), Ok(()));
+        assert_eq!(checked(&Method::GET, "http://a/b", &host), Ok(()));
+        assert_eq!(checked(&Method::TRACE, "/", &host), Err(StatusCode::METHOD_NOT_ALLOWED));
+        assert_eq!(checked(&Method::CONNECT, "a:80", &host), Err(StatusCode::BAD_REQUEST));
+        assert_eq!(checked(&Method::GET, "/", &HeaderMap::new()), Err(StatusCode::BAD_REQUEST));
         assert_eq!(
-            checked(Method::GET, "/", &headers(&[("host", "a"), ("host", "b")])),
+            checked(&Method::GET, "/", &headers(&[("host", "a"), ("host", "b")])),
             Err(StatusCode::BAD_REQUEST)
         );
         let long = format!("/{}", "a".repeat(LONGEST_LINE));
-        assert_eq!(checked(Method::GET, &long, &host), Err(StatusCode::URI_TOO_LONG));
+        assert_eq!(checked(&Method::GET, &long, &host), Err(StatusCode::URI_TOO_LONG));
         let mut heavy = host.clone();
         heavy.insert("x", HeaderValue::try_from("a".repeat(LONGEST_LINE)).unwrap());
-        assert_eq!(checked(Method::GET, "/", &heavy), Err(StatusCode::BAD_REQUEST));
+        assert_eq!(checked(&Method::GET, "/", &heavy), Err(StatusCode::BAD_REQUEST));
         let mut chain = host.clone();
         chain.insert("x-forwarded-for", HeaderValue::try_from(vec!["10.0.0.1"; 30].join(",")).unwrap());
-        assert_eq!(checked(Method::GET, "/", &chain), Ok(()));
+        assert_eq!(checked(&Method::GET, "/", &chain), Ok(()));
         chain.append("x-forwarded-for", HeaderValue::from_static("10.0.0.1"));
-        assert_eq!(checked(Method::GET, "/", &chain).unwrap_err().as_u16(), 463);
+        assert_eq!(checked(&Method::GET, "/", &chain).unwrap_err().as_u16(), 463);
     }
 }

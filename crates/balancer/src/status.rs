@@ -51,7 +51,7 @@ pub(crate) fn merged(plan: &Plan, nodes: &[NodeView]) -> LoadBalancerStatus {
             let health = match target.lifecycle {
                 TargetLifecycle::Draining { .. } if in_flight == 0 => HealthState::Drained,
                 TargetLifecycle::Draining { .. } => HealthState::Draining,
-                TargetLifecycle::Registered => together(views.iter().map(|view| view.0)),
+                TargetLifecycle::Registered => together(&views),
             };
             TargetStatus { address: target.address, port: target.port, health, in_flight }
         };
@@ -67,8 +67,8 @@ pub(crate) fn merged(plan: &Plan, nodes: &[NodeView]) -> LoadBalancerStatus {
 }
 
 /// Healthy when any node finds it healthy; initial while any node has not decided.
-fn together(nodes: impl Iterator<Item = Health> + Clone) -> HealthState {
-    let any = |is: fn(Health) -> bool| nodes.clone().find(|health| is(*health));
+fn together(views: &[&(Health, u64)]) -> HealthState {
+    let any = |is: fn(Health) -> bool| views.iter().map(|view| view.0).find(|health| is(*health));
     any(Health::is_healthy)
         .or_else(|| any(Health::is_initial))
         .or_else(|| any(|_| true))

@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
-use tokio::task::spawn_local;
+use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::sleep;
 
 use super::Worker;
@@ -31,11 +31,12 @@ const BACKLOG: u32 = 1024;
 /// After a failed accept (no descriptors left) the next one waits, as it would fail at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A port that is listened on until this is dropped. Its connections then end with the requests they carry.
+/// A port that is listened on until this is closed. Its connections then end with the requests they carry.
 #[derive(Debug)]
 pub(super) struct Listener {
     /// Its connections learn by its end that the listener is gone.
-    _open: watch::Sender<()>,
+    open: watch::Sender<()>,
+    accepting: JoinHandle<()>,
 }
 
 impl Listener {
@@ -48,22 +49,27 @@ impl Listener {
         socket.bind(SocketAddrV4::new(worker.address, port).into())?;
         let listener = socket.listen(BACKLOG)?;
         let (open, closing) = watch::channel(());
-        spawn_local(accept(worker.clone(), listener, port, closing));
-        Ok(Self { _open: open })
+        let accepting = spawn_local(accept(worker.clone(), listener, port, closing));
+        Ok(Self { open, accepting })
+    }
+
+    /// Returns once the port is closed.
+    pub(super) async fn close(self) {
+        drop(self.open);
+        // A panic there has closed it as well.
+        let _ = self.accepting.await;
     }
 }
 
 async fn accept(worker: Rc<Worker>, listener: TcpListener, port: u16, mut closing: watch::Receiver<()>) {
     loop {
-        while worker.clients.get() >= MOST_CLIENTS {
-            worker.gone.notified().await;
-        }
         tokio::select! {
             biased;
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(), if worker.clients.get() < MOST_CLIENTS => match accepted {
                 Ok((stream, peer)) => welcome(&worker, stream, peer, port, closing.clone()),
                 Err(_) => sleep(ACCEPT_PAUSE).await,
             },
+            () = worker.gone.notified(), if worker.clients.get() >= MOST_CLIENTS => (),
             _ = closing.changed() => break,
         }
     }

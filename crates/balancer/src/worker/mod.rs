@@ -99,7 +99,7 @@ pub(crate) async fn run(mut orders: Orders, report: impl Fn(WorkerView)) {
             }
             pause = RETRY.0;
         }
-        let unbound = listen_on(&worker, &routing, &mut listeners);
+        let unbound = listen_on(&worker, &routing, &mut listeners).await;
         let retry = !unbound.is_empty();
         report(WorkerView { generation: Some(routing.generation), unbound });
         changed = false;
@@ -117,7 +117,9 @@ pub(crate) async fn run(mut orders: Orders, report: impl Fn(WorkerView)) {
         }
     }
     // The listeners go, their connections end with the requests in flight.
-    drop(listeners);
+    for listener in listeners.into_values() {
+        listener.close().await;
+    }
     let deadline = Instant::now() + orders.grace;
     let finish = async {
         while worker.clients.get() > 0 {
@@ -131,12 +133,18 @@ pub(crate) async fn run(mut orders: Orders, report: impl Fn(WorkerView)) {
 }
 
 /// Starts and ends listeners so that exactly the configured ports are listened on. Gives those that cannot be.
-fn listen_on(
+async fn listen_on(
     worker: &Rc<Worker>,
     routing: &Routing,
     listeners: &mut BTreeMap<u16, Listener>,
 ) -> BTreeMap<u16, String> {
-    listeners.retain(|port, _| routing.listeners.contains_key(port));
+    let gone: Vec<u16> =
+        listeners.keys().filter(|port| !routing.listeners.contains_key(port)).copied().collect();
+    for port in gone {
+        if let Some(listener) = listeners.remove(&port) {
+            listener.close().await;
+        }
+    }
     let mut unbound = BTreeMap::new();
     for port in routing.listeners.keys() {
         if listeners.contains_key(port) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -129,6 +130,7 @@ fn read_body(
 /// A target's program. Health checks are answered with a status of their own, and kept apart.
 pub struct Backend {
     pub address: SocketAddrV4,
+    listener: TcpListener,
     shared: Arc<BackendState>,
 }
 
@@ -169,7 +171,7 @@ impl Backend {
         let listener = TcpListener::bind((address, 8080)).unwrap();
         let shared =
             Arc::new(BackendState { health: Mutex::new("200 OK".to_owned()), ..BackendState::default() });
-        let (state, serve) = (shared.clone(), Arc::new(serve));
+        let (state, serve, kept) = (shared.clone(), Arc::new(serve), listener.try_clone().unwrap());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if state.stop.load(Ordering::SeqCst) {
@@ -201,7 +203,7 @@ impl Backend {
                 });
             }
         });
-        Self { address: SocketAddrV4::new(address, 8080), shared }
+        Self { address: SocketAddrV4::new(address, 8080), listener: kept, shared }
     }
 
     /// Answers every request with a text.
@@ -242,7 +244,8 @@ impl Backend {
 impl Drop for Backend {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
+        // Ends the accept that waits, in whatever namespace.
+        let _ = nix::sys::socket::shutdown(self.listener.as_raw_fd(), nix::sys::socket::Shutdown::Both);
     }
 }
 
