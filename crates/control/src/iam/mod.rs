@@ -14,6 +14,8 @@ mod role_tags;
 pub mod service_linked_role;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod testing;
 mod user;
 mod validate;
 
