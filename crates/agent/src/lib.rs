@@ -1,1 +1,3 @@
 //! Makes the kernel match what is desired and reports what is.
+
+pub mod network;

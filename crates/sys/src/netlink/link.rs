@@ -111,6 +111,7 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses.
     pub fn addresses(&mut self) -> Result<Vec<Address>> {
+        self.links()?;
         let mut request = AddressMessage::default();
         request.header.family = AddressFamily::Inet;
         let request = RouteNetlinkMessage::GetAddress(request);
@@ -165,6 +166,7 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses.
     pub fn neighbours(&mut self) -> Result<Vec<Neighbour>> {
+        self.links()?;
         let mut request = NeighbourMessage::default();
         request.header.family = AddressFamily::Inet;
         let request = RouteNetlinkMessage::GetNeighbour(request);

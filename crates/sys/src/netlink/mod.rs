@@ -143,7 +143,7 @@ impl Netlink {
     }
 
     fn name(&self, index: u32) -> String {
-        // A link that came after the last look has no name here; its number is no link's name either.
+        // Lists look at the links first; one that came since has no name here, and its number is no link's name.
         let found = self.names.iter().find(|(known, _)| *known == index);
         found.map_or_else(|| format!("#{index}"), |(_, name)| name.clone())
     }

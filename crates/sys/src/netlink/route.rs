@@ -19,6 +19,7 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses.
     pub fn routes(&mut self) -> Result<Vec<Route>> {
+        self.links()?;
         let mut request = RouteMessage::default();
         request.header.address_family = AddressFamily::Inet;
         let request = RouteNetlinkMessage::GetRoute(request);

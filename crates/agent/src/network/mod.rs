@@ -1,0 +1,149 @@
+//! Makes network namespaces match [`desired::Vpc`].
+//!
+//! [`compile`] turns a VPC into plain data; [`Network`] observes the namespaces and applies the difference. One
+//! namespace a VPC is its implicit router; every interface is a leg into a namespace of its own; `internet` is where
+//! public addresses are. The host's own namespace gets nothing.
+//!
+//! From a security group rule to a packet filter: `security_group::write` makes the rule of nf_tables, `filter` the
+//! base chains that lead to it, `sys::nft` the kernel's bytes.
+
+mod converge;
+mod filter;
+mod flows;
+mod internet;
+mod matches;
+mod nat_gateway;
+mod network_acl;
+mod plan;
+mod security_group;
+mod vpc;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sys::{netns, nft};
+use types::{NetworkInterfaceId, VpcId};
+
+pub use filter::{
+    EGRESS_DENIED, INGRESS_DENIED, INVALID, MISDIRECTED, NO_PUBLIC_ADDRESS, NO_SERVICE, NOT_ADDRESSED,
+    SPOOFED, TABLE,
+};
+pub use internet::HOST;
+pub use plan::{InternetPlan, LegPlan, NamespacePlan, PlanError, VpcPlan, compile, internet_link, leg_link};
+pub use security_group::{Direction, rule_counter};
+
+/// The name of the namespace where public addresses are.
+pub const INTERNET: &str = "internet";
+
+/// Why a network is not as it should be. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// The VPC contradicts itself.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The kernel refused.
+    #[error(transparent)]
+    Kernel(#[from] sys::Error),
+    /// A kernel setting could not be written.
+    #[error("/proc/sys/{key} cannot be set to {value}: {cause}")]
+    Setting {
+        /// Below `/proc/sys`.
+        key: String,
+        /// The value.
+        value: String,
+        /// The system's words.
+        cause: std::io::Error,
+    },
+}
+
+/// What a namespace's filter was when this process last wrote it.
+#[derive(Debug, Clone)]
+struct Written {
+    table: nft::Table,
+    generation: u32,
+}
+
+/// What this process knows of a VPC's namespaces. It only spares work: without it everything is looked at and the
+/// filter is written anew.
+#[derive(Debug, Default)]
+struct Memory {
+    filter: Option<Written>,
+    /// The leg's number in the router, and what its namespace was made to be.
+    inside: BTreeMap<NetworkInterfaceId, (u32, NamespacePlan)>,
+    /// Interfaces and public addresses for which stale flows were looked for.
+    addresses: Option<BTreeSet<(NetworkInterfaceId, Ipv4Addr, Option<Ipv4Addr>)>>,
+}
+
+/// The namespaces of one state folder.
+#[derive(Debug)]
+pub struct Network {
+    folder: PathBuf,
+    vpcs: Mutex<BTreeMap<VpcId, Arc<Mutex<Memory>>>>,
+    /// The public addresses on the `internet` namespace's own interface beside [`HOST`]; held while it is changed.
+    endpoints: Mutex<BTreeSet<Ipv4Addr>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Network {
+    /// The namespaces below a state folder, made or not.
+    pub fn new(state: &Path) -> Self {
+        Self { folder: state.join("netns"), vpcs: Mutex::default(), endpoints: Mutex::default() }
+    }
+
+    /// Where a namespace is bound: `internet`, a VPC's or an interface's id.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn memory(&self, vpc: &VpcId) -> Arc<Mutex<Memory>> {
+        lock(&self.vpcs).entry(vpc.clone()).or_default().clone()
+    }
+
+    /// The packets that each counter of a VPC has counted: those of [`rule_counter`], and the refusals, whose names
+    /// begin with `denied/`. None for a VPC without a namespace.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn counters(&self, vpc: &VpcId) -> Result<Option<BTreeMap<String, u64>>, NetworkError> {
+        let path = self.path(vpc.as_str());
+        if !netns::exists(&path) {
+            return Ok(None);
+        }
+        Ok(Some(netns::within(&path, || nft::counters(TABLE))??))
+    }
+
+    /// Removes the namespaces that nothing wants, such as those a crash left behind. The folder is read before
+    /// `wanted` is asked, so that a namespace that is made meanwhile is safe.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn sweep(&self, wanted: impl FnOnce() -> BTreeSet<String>) -> Result<(), NetworkError> {
+        let found = netns::list(&self.folder)?;
+        let wanted = wanted();
+        for path in found {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if wanted.contains(&name) {
+                continue;
+            }
+            // Its links first: a process with a socket in it would keep them.
+            converge::delete_links(&path, |_| true)?;
+            netns::delete(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Removes every namespace and the folder.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn remove_all(&self) -> Result<(), NetworkError> {
+        self.sweep(BTreeSet::new)?;
+        lock(&self.vpcs).clear();
+        Ok(netns::delete_all(&self.folder)?)
+    }
+}

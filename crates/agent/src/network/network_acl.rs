@@ -1,0 +1,42 @@
+//! Network ACLs: stateless, every packet, before security groups. A new deny cuts established flows.
+
+use desired::{NetworkAcl, NetworkAclEntry, Vpc};
+use sys::nft::{Expression as E, Field, Operator, Rule, Set, Type, Value, Verdict};
+
+use super::filter::{Writer, accept, drop, network_acl_bases};
+use super::matches;
+
+pub(super) fn write(writer: &mut Writer, vpc: &Vpc) {
+    writer.set("nacl_in", Set::map(&[Type::Mark], Type::Verdict));
+    writer.set("nacl_out", Set::map(&[Type::Mark], Type::Verdict));
+    for acl in &vpc.network_acls {
+        chain(writer, acl, "ingress", Field::Source, &acl.ingress);
+        chain(writer, acl, "egress", Field::Destination, &acl.egress);
+    }
+    for subnet in &vpc.subnets {
+        for (map, direction) in [("nacl_in", "ingress"), ("nacl_out", "egress")] {
+            let to = Verdict::Goto(format!("{}/{direction}", subnet.network_acl));
+            writer.element(map, vec![Value::Mark(subnet.number)], Some(Value::Verdict(to)));
+        }
+    }
+    network_acl_bases(writer);
+}
+
+fn chain(writer: &mut Writer, acl: &NetworkAcl, direction: &str, end: Field, entries: &[NetworkAclEntry]) {
+    let name = format!("{}/{direction}", acl.id);
+    let mut entries: Vec<&NetworkAclEntry> = entries.iter().collect();
+    entries.sort_by_key(|entry| entry.number);
+    let mut rules: Vec<Rule> = Vec::new();
+    for entry in entries {
+        let Some(mut rule) = matches::protocol(entry.protocol, entry.ports) else { continue };
+        if entry.cidr_block.prefix_len() > 0 {
+            rule.push(E::Within(end, Operator::Is, entry.cidr_block));
+        }
+        rule.push(writer.count(&format!("{name}/{}", entry.number)));
+        rule.push(if entry.allow { accept() } else { drop() });
+        rules.push(rule);
+    }
+    // What AWS shows as `*`.
+    rules.push(vec![writer.count(&format!("{name}/default")), drop()]);
+    writer.chain(&name, rules);
+}

@@ -1,0 +1,206 @@
+//! Security groups: a chain a group and direction; an interface in several groups jumps to each.
+//!
+//! What is tracked follows the page "Amazon EC2 security group connection tracking": a TCP or UDP flow is not tracked
+//! when a rule lets it in (or out) for all addresses and the interface's rules of the other direction let all answers
+//! through on every port to all addresses; unless it runs through a NAT gateway. ICMP always is.
+
+use std::collections::BTreeSet;
+
+use desired::{Peer, Protocol, Rule as GroupRule, SecurityGroup, Vpc};
+use sys::nft::{Expression as E, Field, Operator, Rule, Set, State, Type, Value, Verdict};
+use types::SecurityGroupId;
+
+use super::filter::{Writer, accept, is_in, is_not_in, link, security_group_bases};
+use super::matches;
+use super::plan::Leg;
+
+/// The flow mark's bit of the side that sent the first packet.
+pub(super) const SENDER: u32 = 1;
+/// The flow mark's bit of the side that received it.
+pub(super) const RECEIVER: u32 = 2;
+
+/// The two directions of a security group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// To the interface.
+    Ingress,
+    /// From the interface.
+    Egress,
+}
+
+impl Direction {
+    /// Its name in chains and counters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Direction::Ingress => "ingress",
+            Direction::Egress => "egress",
+        }
+    }
+
+    fn rules(self, group: &SecurityGroup) -> &[GroupRule] {
+        match self {
+            Direction::Ingress => &group.ingress,
+            Direction::Egress => &group.egress,
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Direction::Ingress => Direction::Egress,
+            Direction::Egress => Direction::Ingress,
+        }
+    }
+
+    /// The interface whose group it is, the other interface, and the other end's address.
+    fn fields(self) -> (Field, Field, Field) {
+        match self {
+            Direction::Ingress => (Field::OutputInterface, Field::InputInterface, Field::Source),
+            Direction::Egress => (Field::InputInterface, Field::OutputInterface, Field::Destination),
+        }
+    }
+
+    fn map(self) -> &'static str {
+        match self {
+            Direction::Ingress => "sg_in",
+            Direction::Egress => "sg_out",
+        }
+    }
+
+    fn track(self) -> &'static str {
+        match self {
+            Direction::Ingress => "track_receiver",
+            Direction::Egress => "track_sender",
+        }
+    }
+
+    /// The set of the interfaces whose rules of this direction let everything of a protocol through.
+    fn open(self, protocol: Protocol) -> String {
+        let protocol = if protocol == Protocol::Tcp { "tcp" } else { "udp" };
+        format!("open_{}_{protocol}", self.name())
+    }
+}
+
+/// The name of the counter of a rule: it is made of what the rule says, as rules have no order.
+pub fn rule_counter(group: &SecurityGroupId, direction: Direction, rule: &GroupRule) -> String {
+    let protocol = match rule.protocol {
+        Protocol::All => "all".to_owned(),
+        Protocol::Tcp => "tcp".to_owned(),
+        Protocol::Udp => "udp".to_owned(),
+        Protocol::Icmp => "icmp".to_owned(),
+        Protocol::Number(number) => number.to_string(),
+    };
+    let ports = rule.ports.map_or("all".to_owned(), |ports| format!("{}-{}", ports.from, ports.to));
+    let peer = match &rule.peer {
+        Peer::Cidr(range) => range.to_string(),
+        Peer::Group(peer) => peer.to_string(),
+    };
+    format!("{group}/{}/{protocol}/{ports}/{peer}", direction.name())
+}
+
+/// The set of the private addresses of a group's interfaces.
+fn members(group: &SecurityGroupId) -> String {
+    format!("{group}/members")
+}
+
+pub(super) fn write(writer: &mut Writer, vpc: &Vpc, legs: &[Leg<'_>]) {
+    for direction in [Direction::Ingress, Direction::Egress] {
+        writer.set(direction.map(), Set::map(&[Type::Interface], Type::Verdict));
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            writer.set(&direction.open(protocol), Set::new(&[Type::Interface]));
+        }
+    }
+    for group in &vpc.security_groups {
+        writer.set(&members(&group.id), Set::new(&[Type::Ipv4]));
+    }
+    for leg in legs.iter().filter(|leg| !leg.is_nat_gateway()) {
+        interface(writer, vpc, leg);
+    }
+    // Only a flow's first packets decide whether it is tracked: a rule that is changed later does not catch it.
+    for (chain, bit) in [("track_sender", SENDER), ("track_receiver", RECEIVER)] {
+        writer.chain(chain, vec![vec![E::State(vec![State::New]), E::SetFlowMark(bit)], vec![accept()]]);
+    }
+    for group in &vpc.security_groups {
+        for direction in [Direction::Ingress, Direction::Egress] {
+            let mut rules: Vec<Rule> = Vec::new();
+            for rule in direction.rules(group) {
+                rules.extend(group_rule(writer, vpc, group, direction, rule));
+            }
+            writer.chain(&format!("{}/{}", group.id, direction.name()), rules);
+        }
+    }
+    security_group_bases(writer);
+}
+
+fn interface(writer: &mut Writer, vpc: &Vpc, leg: &Leg<'_>) {
+    let name = link(&leg.link());
+    let ids: BTreeSet<&SecurityGroupId> = leg.interface.security_groups.iter().collect();
+    for id in &ids {
+        writer.element(&members(id), vec![Value::Ipv4(leg.interface.address)], None);
+    }
+    let groups: Vec<&SecurityGroup> =
+        vpc.security_groups.iter().filter(|group| ids.contains(&group.id)).collect();
+    for direction in [Direction::Ingress, Direction::Egress] {
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let mut rules = groups.iter().flat_map(|group| direction.rules(group));
+            if rules.any(|rule| opens(rule, protocol) && matches::every_port(rule.ports)) {
+                writer.element(&direction.open(protocol), vec![name.clone()], None);
+            }
+        }
+        let chains: Vec<String> = ids.iter().map(|id| format!("{id}/{}", direction.name())).collect();
+        let to = match chains.as_slice() {
+            [] => continue,
+            [only] => only.clone(),
+            several => {
+                let name = several.join("+");
+                let jump = |chain: &String| vec![E::Verdict(Verdict::Jump(chain.clone()))];
+                writer.chain(&name, several.iter().map(jump).collect());
+                name
+            }
+        };
+        writer.element(direction.map(), vec![name.clone()], Some(Value::Verdict(Verdict::Jump(to))));
+    }
+}
+
+/// Whether a rule lets TCP or UDP through for all addresses.
+fn opens(rule: &GroupRule, protocol: Protocol) -> bool {
+    let everyone = matches!(rule.peer, Peer::Cidr(range) if range.prefix_len() == 0);
+    everyone && (rule.protocol == Protocol::All || rule.protocol == protocol)
+}
+
+fn group_rule(
+    writer: &mut Writer,
+    vpc: &Vpc,
+    group: &SecurityGroup,
+    direction: Direction,
+    rule: &GroupRule,
+) -> Vec<Rule> {
+    let (own, other, address) = direction.fields();
+    let peer = match &rule.peer {
+        Peer::Cidr(range) if range.prefix_len() == 0 => Vec::new(),
+        Peer::Cidr(range) => vec![E::Within(address, Operator::Is, *range)],
+        Peer::Group(id) if vpc.security_groups.iter().any(|known| known.id == *id) => {
+            vec![is_in(&[address], &members(id))]
+        }
+        // A stale rule: the group is gone, so that nothing is in it.
+        Peer::Group(_) => return Vec::new(),
+    };
+    let Some(protocol) = matches::protocol(rule.protocol, rule.ports) else { return Vec::new() };
+    let count = writer.count(&rule_counter(&group.id, direction, rule));
+    let mut rules = Vec::new();
+    for transport in [Protocol::Tcp, Protocol::Udp] {
+        let ports = rule.ports.filter(|_| rule.protocol != Protocol::All);
+        let Some(mut untracked) = matches::protocol(transport, ports) else { continue };
+        if opens(rule, transport) {
+            untracked.extend([
+                is_in(&[own], &direction.other().open(transport)),
+                is_not_in(&[other], "nat_gateways"),
+                count.clone(),
+                accept(),
+            ]);
+            rules.push(untracked);
+        }
+    }
+    let track = E::Verdict(Verdict::Goto(direction.track().to_owned()));
+    rules.push([protocol, peer, vec![count, track]].concat());
+    rules
+}
