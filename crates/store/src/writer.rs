@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ErrorCode, params};
 use types::PartId;
 
 use crate::snapshot::Snapshot;
@@ -19,6 +20,8 @@ use crate::table::{Row, TableDef};
 const SCHEMA: i64 = 1;
 /// How many waiting writes one transaction takes at most.
 const BATCH: usize = 256;
+/// How long opening waits for a process that is just ending.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -31,6 +34,12 @@ pub enum StoreError {
         /// SQLite's words.
         cause: String,
     },
+    /// Another process has the database open.
+    #[error(
+        "the state database is in use by another Landfall process: end it with `landfall down`, or choose another \
+         folder with --state-dir"
+    )]
+    InUse,
     /// The file was made by a later version.
     #[error(
         "the state database has layout {found}, made by a later Landfall; this one knows layout {SCHEMA}"
@@ -152,7 +161,10 @@ impl std::fmt::Debug for Store {
 }
 
 fn failed(doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
-    move |error| StoreError::Database { doing, cause: error.to_string() }
+    move |error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse,
+        _ => StoreError::Database { doing, cause: error.to_string() },
+    }
 }
 
 impl Store {
@@ -248,6 +260,7 @@ impl Drop for Store {
 
 fn load(connection: &Connection, tables: &[TableDef]) -> Result<Snapshot, StoreError> {
     let open = |connection: &Connection| -> rusqlite::Result<i64> {
+        connection.busy_timeout(PATIENCE)?;
         // One process at a time; in exclusive mode the WAL needs no shared memory file.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -300,6 +313,11 @@ fn load(connection: &Connection, tables: &[TableDef]) -> Result<Snapshot, StoreE
     }
 }
 
+/// Runs what others handed in. Its panic has been printed where it happened; the writes of everybody else go on.
+fn outlive(foreign: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(foreign));
+}
+
 struct Writer {
     connection: Connection,
     current: Arc<ArcSwap<Snapshot>>,
@@ -340,11 +358,11 @@ impl Writer {
             let commit = Commit { sequence: view.sequence, dirty };
             self.current.store(Arc::new(view));
             for watcher in self.watchers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                watcher(&commit);
+                outlive(|| watcher(&commit));
             }
         }
         for answer in answers {
-            answer(result.clone());
+            outlive(|| answer(result.clone()));
         }
     }
 
