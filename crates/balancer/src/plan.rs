@@ -32,6 +32,17 @@ impl Plan {
         }
         let check = |group: &TargetGroup| Ok((group.arn.clone(), Arc::new(check(group)?)));
         let checks = balancer.target_groups.iter().map(check).collect::<Result<BTreeMap<_, _>, String>>()?;
+        if balancer.idle_timeout.is_zero() {
+            return Err("an idle timeout of zero lets no request through".to_owned());
+        }
+        for group in &balancer.target_groups {
+            let mut places = BTreeSet::new();
+            if let Some(twice) =
+                group.targets.iter().find(|target| !places.insert((target.address, target.port)))
+            {
+                return Err(format!("{} names {}:{} twice", group.arn, twice.address, twice.port));
+            }
+        }
         let mut ports = BTreeSet::new();
         for listener in &balancer.listeners {
             if listener.port == 0 || !ports.insert(listener.port) {

@@ -245,6 +245,9 @@ fn head_no_content_and_not_modified_have_no_body_and_the_connection_goes_on() {
     let backend = Backend::start(|connection, seen| {
         let answer = match seen.line().split(' ').nth(1) {
             Some("/none") => "HTTP/1.1 204 No Content\r\n\r\n",
+            Some("/chunks") if seen.line().starts_with("HEAD") => {
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            }
             Some("/same") => "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n",
             _ => "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n",
         };
@@ -254,6 +257,8 @@ fn head_no_content_and_not_modified_have_no_body_and_the_connection_goes_on() {
     let mut client = lb.client();
     let head = client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").receive_head();
     assert_eq!((head.status, head.headers["content-length"].as_str()), (200, "1234"));
+    let head = client.send("HEAD /chunks HTTP/1.1\r\nHost: a\r\n\r\n").receive_head();
+    assert_eq!((head.status, head.headers.get("content-length")), (200, None));
     assert_eq!(client.get("/none").status, 204);
     let same = client.get("/same");
     assert_eq!((same.status, same.headers["etag"].as_str()), (304, "\"a\""));

@@ -455,6 +455,10 @@ fn a_part_that_contradicts_itself_or_is_stale_is_refused() {
             .contains("matcher")
     );
     assert!(refused(&|part| common::body(part).listeners[0].port = 0).contains("port 0"));
+    assert!(refused(&|part| common::body(part).idle_timeout = Duration::ZERO).contains("idle timeout"));
+    let twice = vec![target(refusing()); 2];
+    let named = |part: &mut desired::Part| common::body(part).target_groups[0].targets.clone_from(&twice);
+    assert!(refused(&named).contains("twice"));
     assert_eq!(lb.get("/").status, 503);
 }
 
@@ -489,4 +493,28 @@ fn a_request_that_never_ends_does_not_hold_up_the_end_for_long() {
     backend.wait_for_requests(1);
     let ((), time) = timed(|| lb.stop());
     assert!(time > Duration::from_secs(4) && time < Duration::from_secs(8), "{time:?}");
+}
+
+#[test]
+fn every_node_listens_and_checks_by_itself_and_can_go() {
+    let backend = Backend::saying("a");
+    let mut lb = Lb::healthy(&[backend.address]);
+    let second = loopback();
+    lb.change(|lb| {
+        let node = lb.nodes[0].clone();
+        let interface = types::NetworkInterfaceId::mint();
+        lb.nodes.push(desired::Node { interface, address: second, ..node });
+    });
+    let second = SocketAddrV4::new(second, 80);
+    let mut other = common::Client::connect(second);
+    assert_eq!((lb.get("/").text(), other.get("/").text()), ("a".to_owned(), "a".to_owned()));
+    let (_, time) = timed(|| {
+        while backend.checks().len() < 2 {
+            std::thread::yield_now();
+        }
+    });
+    assert!(time < Duration::from_secs(5), "the second node checks at once: {time:?}");
+    lb.change(|lb| lb.nodes.truncate(1));
+    assert_eq!(other.rest(), b"");
+    assert_eq!(lb.get("/").text(), "a");
 }
