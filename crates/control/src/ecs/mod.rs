@@ -1,11 +1,127 @@
-//! The service `ecs`.
+//! The service `ecs`: clusters, task definitions, services and tasks. What runs is decided in [`crate::schedule`],
+//! which advances these rows; what the machine is told of a task is projected in [`crate::project`].
 
-use store::TableDef;
+pub mod cluster;
+mod container_definition;
+mod fargate;
+mod network;
+mod role;
+pub mod service;
+mod tag;
+pub mod task;
+pub mod task_definition;
 
-use crate::operation::Operation;
+use serde::Serialize;
+use store::{TableDef, table};
+use types::{AccountId, Arn, Region};
+use wire::ApiError;
+
+pub use container_definition::{ContainerDefinition, PortMapping, TransportProtocol};
+pub use network::{AssignPublicIp, Network};
+pub use tag::Tags;
+
+use crate::Context;
+use crate::operation::{Operation, read, write};
 
 /// The table of operations.
-pub const OPERATIONS: &[Operation] = &[];
+pub const OPERATIONS: &[Operation] = &[
+    write!(Ecs, CreateCluster, cluster::create),
+    write!(Ecs, CreateService, service::create::create),
+    write!(Ecs, DeleteCluster, cluster::delete),
+    write!(Ecs, DeleteService, service::delete::delete),
+    write!(Ecs, DeregisterTaskDefinition, task_definition::deregister),
+    read!(Ecs, DescribeClusters, cluster::describe),
+    read!(Ecs, DescribeServices, service::describe::describe),
+    read!(Ecs, DescribeTaskDefinition, task_definition::describe),
+    read!(Ecs, DescribeTasks, task::describe::describe),
+    read!(Ecs, ListClusters, cluster::list),
+    read!(Ecs, ListServices, service::describe::list),
+    read!(Ecs, ListTagsForResource, tag::list),
+    read!(Ecs, ListTaskDefinitionFamilies, task_definition::list_families),
+    read!(Ecs, ListTaskDefinitions, task_definition::list),
+    read!(Ecs, ListTasks, task::describe::list),
+    write!(Ecs, RegisterTaskDefinition, task_definition::register),
+    write!(Ecs, RunTask, task::run::run),
+    write!(Ecs, StopTask, task::stop::stop),
+    write!(Ecs, TagResource, tag::add),
+    write!(Ecs, UntagResource, tag::remove),
+    write!(Ecs, UpdateService, service::update::update),
+];
 
 /// The tables of its rows.
-pub const TABLES: &[TableDef] = &[];
+pub const TABLES: &[TableDef] = &[
+    table::<cluster::Cluster>(),
+    table::<service::Service>(),
+    table::<task::Task>(),
+    table::<task_definition::TaskDefinition>(),
+];
+
+/// An answer without members.
+#[derive(Debug, Serialize)]
+pub struct Empty {}
+
+/// A resource that a describing call was asked for and that there is not.
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    arn: String,
+    reason: &'static str,
+}
+
+impl Failure {
+    /// `named` is an ARN, or a name that stands behind `prefix` in one.
+    fn missing(context: &Context, prefix: &str, named: &str) -> Self {
+        let arn = match named.starts_with("arn:") {
+            true => named.to_owned(),
+            false => arn(&context.account, &context.region, &format!("{prefix}{named}")),
+        };
+        Self { arn, reason: "MISSING" }
+    }
+}
+
+/// An ARN of this service.
+fn arn(account: &AccountId, region: &Region, resource: &str) -> String {
+    Arn::new("ecs", region.as_str(), account.as_str(), resource).to_string()
+}
+
+/// A parameter that is not as it has to be.
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new("InvalidParameterException", message)
+}
+
+/// An error of the client's in ECS's general code.
+fn client(message: impl Into<String>) -> ApiError {
+    ApiError::new("ClientException", message)
+}
+
+/// Names of clusters, services and families: up to 255 letters, digits, underscores and hyphens.
+fn valid_name(what: &str, name: &str) -> Result<(), ApiError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if name.is_empty() || name.len() > 255 || !name.bytes().all(allowed) {
+        return Err(invalid(format!("{what} is invalid: '{name}'. Up to 255 letters, numbers, underscores, and hyphens are allowed.")));
+    }
+    Ok(())
+}
+
+/// A page of a listing; the limits are the same for all of ECS's.
+fn page(
+    items: Vec<String>,
+    most: Option<i64>,
+    default: usize,
+    token: Option<&str>,
+) -> Result<crate::page::Page<String>, ApiError> {
+    let most = match most {
+        None => default,
+        Some(most) => usize::try_from(most)
+            .ok()
+            .filter(|most| (1..=100).contains(most))
+            .ok_or_else(|| invalid("maxResults must be between 1 and 100"))?,
+    };
+    crate::page::page(items, String::clone, Some(most), token)
+        .map_err(|_| invalid("Invalid token in the request"))
+}
+
+/// A random id in the form of a UUID, as events and attachments have it.
+pub(crate) fn uuid() -> String {
+    let hex = types::random_hex(32);
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}

@@ -1,0 +1,121 @@
+//! `UpdateService`.
+
+use serde::Deserialize;
+use store::Tx;
+use wire::{ApiError, Empty, False, OnlyDefault};
+
+use super::validate::{self, DeploymentConfiguration, DeploymentController, LoadBalancerRequest, Off};
+use super::view::OneService;
+use super::{Deployment, PropagateTags, Rebalancing};
+use crate::Context;
+use crate::ecs::network::{self, NetworkConfiguration};
+use crate::ecs::{invalid, task_definition};
+
+/// The request. What is absent stays as it is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UpdateService {
+    cluster: Option<String>,
+    service: String,
+    desired_count: Option<i64>,
+    task_definition: Option<String>,
+    #[serde(default)]
+    deployment_configuration: DeploymentConfiguration,
+    availability_zone_rebalancing: Option<Rebalancing>,
+    network_configuration: Option<NetworkConfiguration>,
+    platform_version: Option<String>,
+    #[serde(default)]
+    force_new_deployment: bool,
+    health_check_grace_period_seconds: Option<i64>,
+    #[serde(default, rename = "deploymentController")]
+    _deployment_controller: DeploymentController,
+    #[serde(rename = "enableECSManagedTags")]
+    enable_ecs_managed_tags: Option<bool>,
+    load_balancers: Option<Vec<LoadBalancerRequest>>,
+    propagate_tags: Option<PropagateTags>,
+    #[serde(default, rename = "enableExecuteCommand")]
+    _enable_execute_command: OnlyDefault<False>,
+    #[serde(default, rename = "serviceRegistries")]
+    _service_registries: OnlyDefault<Empty>,
+    #[serde(default, rename = "capacityProviderStrategy")]
+    _capacity_provider_strategy: OnlyDefault<Empty>,
+    #[serde(default, rename = "placementConstraints")]
+    _placement_constraints: OnlyDefault<Empty>,
+    #[serde(default, rename = "placementStrategy")]
+    _placement_strategy: OnlyDefault<Empty>,
+    #[serde(default, rename = "serviceConnectConfiguration")]
+    _service_connect_configuration: OnlyDefault<Off>,
+    #[serde(default, rename = "volumeConfigurations")]
+    _volume_configurations: OnlyDefault<Empty>,
+    #[serde(default, rename = "vpcLatticeConfigurations")]
+    _vpc_lattice_configurations: OnlyDefault<Empty>,
+}
+
+/// Changes a service. What its tasks are made from (task definition, network, load balancers) begins a deployment
+/// that replaces them; counts and percentages do not.
+pub fn update(rows: &mut Tx, context: &Context, request: UpdateService) -> Result<OneService, ApiError> {
+    let mut service = super::describe::get_active(rows, context, request.cluster.as_deref(), &request.service)?;
+    let primary = service.primary().cloned();
+    let primary = primary.ok_or_else(|| ApiError::internal("a service has no deployment"))?;
+    let named = request.task_definition.as_deref().filter(|named| !named.is_empty());
+    let definition = match named {
+        Some(named) => task_definition::find_active(rows, context, named)?,
+        None => task_definition::find(rows, context, &primary.task_definition)
+            .ok_or_else(|| invalid("The service's task definition does not exist."))?,
+    };
+    let network = match request.network_configuration {
+        Some(requested) => network::take(rows, context, Some(requested))?,
+        None => primary.network.clone(),
+    };
+    let load_balancers = match request.load_balancers {
+        Some(requested) => validate::load_balancers(rows, context, requested, &definition, &network)?,
+        None => primary.load_balancers.clone(),
+    };
+    let kept_ports = load_balancers.iter().all(|entry| {
+        definition.container(&entry.container_name).is_some_and(|container| {
+            container.port_mappings.iter().any(|mapping| mapping.container_port == entry.container_port)
+        })
+    });
+    if !kept_ports {
+        return Err(invalid(
+            "The service's load balancers name a container and port that the task definition does not have.",
+        ));
+    }
+    (service.minimum_healthy_percent, service.maximum_percent) = validate::percentages(
+        &request.deployment_configuration,
+        service.minimum_healthy_percent,
+        service.maximum_percent,
+    )?;
+    service.health_check_grace_period_seconds = validate::grace_period(
+        request.health_check_grace_period_seconds,
+        service.health_check_grace_period_seconds,
+    )?;
+    if let Some(count) = request.desired_count {
+        let count = validate::count(count)?;
+        if count != service.desired_count {
+            service.desired_count = count;
+            service.steady = false;
+            if let Some(primary) = service.deployments.first_mut() {
+                primary.updated_at = context.now;
+            }
+        }
+    }
+    let mut redeploy = request.force_new_deployment;
+    if let Some(version) = request.platform_version {
+        let version = validate::platform_version(&version)?;
+        redeploy |= version != service.platform_version;
+        service.platform_version = version;
+    }
+    service.enable_ecs_managed_tags = request.enable_ecs_managed_tags.unwrap_or(service.enable_ecs_managed_tags);
+    service.propagate_tags = request.propagate_tags.unwrap_or(service.propagate_tags);
+    service.availability_zone_rebalancing =
+        request.availability_zone_rebalancing.unwrap_or(service.availability_zone_rebalancing);
+    let next = Deployment::begin(definition.arn(), network, load_balancers, context.now);
+    redeploy |= (&next.task_definition, &next.network, &next.load_balancers)
+        != (&primary.task_definition, &primary.network, &primary.load_balancers);
+    if redeploy {
+        service.deploy(next);
+    }
+    let service = rows.put(service);
+    Ok(OneService { service: service.print(rows, true) })
+}

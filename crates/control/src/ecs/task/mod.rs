@@ -1,0 +1,264 @@
+//! Tasks: containers in one network namespace, and where they are in their life ("Amazon ECS task lifecycle").
+
+pub mod describe;
+pub mod run;
+pub mod stop;
+mod view;
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+use store::Row;
+use types::{AccountId, NetworkInterfaceId, PartId, Region, SubnetId, TaskId, Timestamp, VpcId};
+
+use super::tag::Tags;
+
+/// A task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its account.
+    pub account: AccountId,
+    /// Its region.
+    pub region: Region,
+    /// Its cluster's name.
+    pub cluster: String,
+    /// Its id.
+    pub id: TaskId,
+    /// Its service's name. None: RunTask started it.
+    pub service: Option<String>,
+    /// Its task definition's ARN.
+    pub task_definition: String,
+    /// `service:<name>`, `family:<family>`, or as RunTask was told.
+    pub group: String,
+    /// The deployment's id, or as RunTask was told.
+    pub started_by: String,
+    /// The token of the RunTask call that made it.
+    pub client_token: Option<String>,
+    /// Where it is in its life.
+    pub last_status: LastStatus,
+    /// Where it shall be.
+    pub desired_status: DesiredStatus,
+    /// Counts its changes.
+    pub version: u64,
+    /// In units.
+    pub cpu: u32,
+    /// In MiB.
+    pub memory: u32,
+    /// The name of its zone.
+    pub availability_zone: String,
+    /// Its network interface.
+    pub interface: Interface,
+    /// Its containers, in the order of the task definition.
+    pub containers: Vec<Container>,
+    /// As whom its images are pulled.
+    pub pull: Option<PullSession>,
+    /// The target groups that it joins.
+    pub targets: Vec<Target>,
+    /// Whether the machine has been told to end it.
+    pub stop: bool,
+    /// Whether the machine has reported the end, so that it need not know the task any more.
+    pub ended: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When the machine took it over.
+    pub connectivity_at: Option<Timestamp>,
+    /// When the pull began.
+    pub pull_started_at: Option<Timestamp>,
+    /// When the pull ended.
+    pub pull_stopped_at: Option<Timestamp>,
+    /// When all containers had been started.
+    pub started_at: Option<Timestamp>,
+    /// When it was told to end.
+    pub stopping_at: Option<Timestamp>,
+    /// When its containers had ended.
+    pub execution_stopped_at: Option<Timestamp>,
+    /// When all that belonged to it was gone.
+    pub stopped_at: Option<Timestamp>,
+    /// What kind of reason ended it.
+    pub stop_code: Option<StopCode>,
+    /// Why it ended, in ECS's words.
+    pub stopped_reason: Option<String>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// Where a task is in its life. In this order, but that a task may end from anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum LastStatus {
+    /// Its interface is there, the machine has not reported it yet.
+    Provisioning,
+    /// Its images are pulled and its containers are made.
+    Pending,
+    /// Its containers run, and it joins its target groups.
+    Activating,
+    /// It runs.
+    Running,
+    /// It leaves its target groups.
+    Deactivating,
+    /// Its containers were told to end.
+    Stopping,
+    /// Its containers have ended; its interface goes.
+    Deprovisioning,
+    /// Nothing is left of it.
+    Stopped,
+}
+
+/// Where a task shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum DesiredStatus {
+    /// It shall run.
+    Running,
+    /// It shall end.
+    Stopped,
+}
+
+/// What kind of reason ended a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StopCode {
+    /// It never ran.
+    TaskFailedToStart,
+    /// A container without which it cannot be has ended.
+    EssentialContainerExited,
+    /// StopTask.
+    UserInitiated,
+    /// Its service had too many, or replaced it.
+    ServiceSchedulerInitiated,
+}
+
+/// A task's network interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// The attachment's id, a UUID.
+    pub attachment: String,
+    /// The interface.
+    pub id: NetworkInterfaceId,
+    /// Its subnet.
+    pub subnet: SubnetId,
+    /// Its VPC.
+    pub vpc: VpcId,
+    /// Its MAC address.
+    pub mac_address: String,
+    /// Its private name.
+    pub private_dns_name: String,
+    /// Its private address.
+    pub address: Ipv4Addr,
+}
+
+/// A container of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// Its own id, a UUID: the last part of its ARN.
+    pub id: String,
+    /// Its name in the task definition.
+    pub name: String,
+    /// Its image as the task definition spells it.
+    pub image: String,
+    /// Its CPU share in units.
+    pub cpu: u32,
+    /// Its memory limit in MiB.
+    pub memory: Option<u32>,
+    /// PENDING, RUNNING or STOPPED.
+    pub last_status: ContainerStatus,
+    /// Its id on the machine.
+    pub runtime_id: String,
+    /// The manifest's digest.
+    pub image_digest: Option<String>,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// Why it ended.
+    pub reason: Option<String>,
+}
+
+/// Where a container is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ContainerStatus {
+    /// It is not there yet.
+    Pending,
+    /// It runs.
+    Running,
+    /// It has ended, or never came to be.
+    Stopped,
+}
+
+/// A session of the execution role.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullSession {
+    /// The role's ARN.
+    pub role_arn: String,
+    /// The key pair's id.
+    pub access_key_id: String,
+    /// The secret key.
+    pub secret_access_key: String,
+    /// The token.
+    pub session_token: String,
+}
+
+impl std::fmt::Debug for PullSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // No secret reaches a log.
+        f.debug_struct("PullSession").field("role_arn", &self.role_arn).finish_non_exhaustive()
+    }
+}
+
+/// A task's place in a target group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The group.
+    pub group: String,
+    /// The port on the task's address.
+    pub port: u16,
+    /// How far it is.
+    pub state: TargetState,
+}
+
+/// How far a task's target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TargetState {
+    /// It is registered once the task runs.
+    Waiting,
+    /// It is in the group.
+    Registered,
+    /// It was taken out, and may drain.
+    Deregistered,
+}
+
+impl Row for Task {
+    const TABLE: &'static str = "ecs_task";
+
+    fn key(&self) -> String {
+        format!("{}/{}/{}/{}", self.account, self.region, self.cluster, self.id)
+    }
+
+    fn parts(&self) -> Vec<PartId> {
+        if self.ended { Vec::new() } else { vec![PartId::Task(self.id.clone())] }
+    }
+}
+
+impl Task {
+    /// Its ARN.
+    pub fn arn(&self) -> String {
+        super::arn(&self.account, &self.region, &format!("task/{}/{}", self.cluster, self.id))
+    }
+
+    /// Its cluster's ARN.
+    pub fn cluster_arn(&self) -> String {
+        super::arn(&self.account, &self.region, &format!("cluster/{}", self.cluster))
+    }
+
+    /// Whether it shall run.
+    pub fn is_wanted(&self) -> bool {
+        self.desired_status == DesiredStatus::Running
+    }
+
+    /// Tells it to end. The first reason stays.
+    pub fn end(&mut self, code: StopCode, reason: impl Into<String>) {
+        self.desired_status = DesiredStatus::Stopped;
+        if self.stop_code.is_none() {
+            self.stop_code = Some(code);
+            self.stopped_reason = Some(reason.into());
+        }
+    }
+}

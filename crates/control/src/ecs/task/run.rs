@@ -1,0 +1,111 @@
+//! `RunTask`.
+
+use serde::{Deserialize, Serialize};
+use store::Tx;
+use wire::{ApiError, Empty, False, OnlyDefault};
+
+use super::Task;
+use super::view::TaskView;
+use crate::Context;
+use crate::ecs::network::{self, NetworkConfiguration};
+use crate::ecs::service::{PropagateTags, platform_version};
+use crate::ecs::tag::{self, Tag};
+use crate::ecs::{client, cluster, invalid, role, task_definition};
+use crate::schedule::launch::{self, Launch};
+
+/// The request.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunTask {
+    cluster: Option<String>,
+    task_definition: String,
+    count: Option<i64>,
+    group: Option<String>,
+    launch_type: Option<String>,
+    network_configuration: Option<NetworkConfiguration>,
+    platform_version: Option<String>,
+    started_by: Option<String>,
+    tags: Option<Vec<Tag>>,
+    propagate_tags: Option<PropagateTags>,
+    #[serde(default, rename = "enableECSManagedTags")]
+    enable_ecs_managed_tags: bool,
+    client_token: Option<String>,
+    #[serde(default, rename = "enableExecuteCommand")]
+    _enable_execute_command: OnlyDefault<False>,
+    #[serde(default, rename = "capacityProviderStrategy")]
+    _capacity_provider_strategy: OnlyDefault<Empty>,
+    #[serde(default, rename = "overrides")]
+    _overrides: OnlyDefault<Empty>,
+    #[serde(default, rename = "placementConstraints")]
+    _placement_constraints: OnlyDefault<Empty>,
+    #[serde(default, rename = "placementStrategy")]
+    _placement_strategy: OnlyDefault<Empty>,
+    #[serde(default, rename = "referenceId")]
+    _reference_id: OnlyDefault<Empty>,
+    #[serde(default, rename = "volumeConfigurations")]
+    _volume_configurations: OnlyDefault<Empty>,
+}
+
+/// Its answer.
+#[derive(Debug, Serialize)]
+pub struct Started {
+    tasks: Vec<TaskView>,
+    failures: [String; 0],
+}
+
+/// Starts tasks that belong to no service. When one of them ends it is not replaced.
+pub fn run(rows: &mut Tx, context: &Context, request: RunTask) -> Result<Started, ApiError> {
+    let cluster = cluster::get_active(rows, context, request.cluster.as_deref())?;
+    if request.launch_type.as_deref() != Some("FARGATE") {
+        return Err(ApiError::unsupported(format_args!(
+            "launchType {}: only FARGATE",
+            request.launch_type.as_deref().unwrap_or("EC2 (the default)")
+        )));
+    }
+    if let Some(token) = &request.client_token {
+        let prefix = cluster.prefix();
+        let given = rows.scan::<Task>(&prefix).filter(|task| task.client_token.as_ref() == Some(token));
+        let tasks: Vec<TaskView> = given.map(|task| task.print(true)).collect();
+        if !tasks.is_empty() {
+            return Ok(Started { tasks, failures: [] });
+        }
+    }
+    let definition = task_definition::find_active(rows, context, &request.task_definition)?;
+    let count = usize::try_from(request.count.unwrap_or(1)).ok().filter(|count| (1..=10).contains(count));
+    let count = count.ok_or_else(|| invalid("count must be from 1 to 10."))?;
+    platform_version(request.platform_version.as_deref().unwrap_or_default())?;
+    let network = network::take(rows, context, request.network_configuration)?;
+    let mut tags = match request.propagate_tags.unwrap_or_default() {
+        PropagateTags::None => tag::Tags::new(),
+        PropagateTags::TaskDefinition => definition.tags.clone(),
+        PropagateTags::Service => return Err(invalid("propagateTags SERVICE is not valid for RunTask.")),
+    };
+    tags.extend(tag::take(request.tags)?);
+    if request.enable_ecs_managed_tags {
+        tags.insert("aws:ecs:clusterName".to_owned(), cluster.name.clone());
+    }
+    let started_by = request.started_by.unwrap_or_default();
+    if started_by.len() > 128 {
+        return Err(invalid("startedBy must have at most 128 characters."));
+    }
+    role::ensure_service_linked(rows, context);
+    let mut tasks = Vec::new();
+    for number in 0..count {
+        let subnet = &network.subnets[number % network.subnets.len()];
+        let launch = Launch {
+            cluster: &cluster.name,
+            service: None,
+            group: request.group.clone().unwrap_or_else(|| format!("family:{}", definition.family)),
+            started_by: started_by.clone(),
+            definition: &definition,
+            network: &network,
+            subnet,
+            load_balancers: &[],
+            client_token: request.client_token.clone(),
+            tags: tags.clone(),
+        };
+        let task = launch::launch(rows, context, launch).map_err(|failed| client(failed.to_string()))?;
+        tasks.push(task.print(true));
+    }
+    Ok(Started { tasks, failures: [] })
+}

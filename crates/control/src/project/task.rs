@@ -1,0 +1,150 @@
+//! A task as the machine is told of it.
+
+use std::time::Duration;
+
+use desired::{Container, ImageReference, PullIdentity};
+use store::Snapshot;
+use types::{AccountId, Region, TaskId};
+
+use crate::Settings;
+use crate::ecs::task::Task;
+use crate::ecs::task_definition::{self, TaskDefinition};
+use crate::ecs::ContainerDefinition;
+
+/// From SIGTERM to SIGKILL when the container definition does not say ("stopTimeout").
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the machine shall do for a task. None: there is no such task, or the machine has ended it.
+pub fn project(rows: &Snapshot, settings: &Settings, id: &TaskId) -> Option<desired::Task> {
+    let task = rows.scan::<Task>("").find(|task| task.id == *id && !task.ended)?;
+    let definition = task_definition::get(rows, &task.task_definition)?;
+    let pull = task.pull.as_ref();
+    let text = |part: Option<&String>| part.cloned().unwrap_or_default();
+    Some(desired::Task {
+        id: task.id.clone(),
+        arn: task.arn(),
+        vpc: task.interface.vpc.clone(),
+        interface: task.interface.id.clone(),
+        cpu: task.cpu,
+        memory: task.memory,
+        containers: containers(settings, &task, &definition),
+        pull: PullIdentity {
+            region: task.region.to_string(),
+            role_arn: pull.map(|pull| pull.role_arn.clone()),
+            access_key_id: text(pull.map(|pull| &pull.access_key_id)),
+            secret_access_key: text(pull.map(|pull| &pull.secret_access_key)),
+            session_token: text(pull.map(|pull| &pull.session_token)),
+            ca_certificate: settings.ca_certificate.clone(),
+        },
+        stop: task.stop,
+    })
+}
+
+fn containers(settings: &Settings, task: &Task, definition: &TaskDefinition) -> Vec<Container> {
+    let image = |container: &ContainerDefinition| {
+        image_reference(settings, &task.account, &task.region, &container.image)
+    };
+    let filled = |words: &Option<Vec<String>>| words.clone().filter(|words| !words.is_empty());
+    let named = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let limit = |limit: i64| u64::try_from(limit).unwrap_or(0);
+    definition
+        .containers
+        .iter()
+        .map(|container| Container {
+            name: container.name.clone(),
+            image: image(container),
+            command: filled(&container.command),
+            entry_point: filled(&container.entry_point),
+            environment: container
+                .environment
+                .iter()
+                .map(|pair| (pair.name.clone(), pair.value.clone()))
+                .collect(),
+            working_directory: named(&container.working_directory),
+            user: named(&container.user),
+            essential: container.essential,
+            cpu: container.cpu,
+            memory: container.memory,
+            readonly_root_filesystem: container.readonly_root_filesystem.unwrap_or(false),
+            stop_timeout: container
+                .stop_timeout
+                .map_or(STOP_TIMEOUT, |seconds| Duration::from_secs(seconds.into())),
+            ulimits: container
+                .ulimits
+                .iter()
+                .map(|known| (known.name.clone(), (limit(known.soft_limit), limit(known.hard_limit))))
+                .collect(),
+        })
+        .collect()
+}
+
+/// Splits an image reference. Two forms lead to Landfall's registry: `<listen address>/<repository>`, as
+/// DescribeRepositories prints it, means the task's own account and region;
+/// `<account>.dkr.ecr.<region>.amazonaws.com/<repository>` is AWS's own.
+pub fn image_reference(
+    settings: &Settings,
+    account: &AccountId,
+    region: &Region,
+    image: &str,
+) -> ImageReference {
+    let (host, path) = image.split_once('/').unwrap_or(("", image));
+    let listen = settings.listen;
+    let is_listen = host == listen.to_string()
+        || (listen.ip().is_loopback() && host.strip_prefix("localhost:") == Some(&*listen.port().to_string()));
+    let registry = match host {
+        _ if is_listen => Some(format!("{account}.dkr.ecr.{region}.amazonaws.com")),
+        _ if is_ecr_host(host) => Some(host.to_owned()),
+        _ => None,
+    };
+    let named = if registry.is_some() { path } else { image };
+    let (named, digest) = named.split_once('@').map_or((named, None), |(name, digest)| (name, Some(digest)));
+    // A colon before the last slash belongs to a host's port.
+    let tag_at = named.rfind(':').filter(|at| !named[*at..].contains('/'));
+    let (repository, tag) = tag_at.map_or((named, None), |at| (&named[..at], Some(&named[at + 1..])));
+    ImageReference {
+        image: image.to_owned(),
+        registry,
+        repository: repository.to_owned(),
+        reference: digest.or(tag).unwrap_or("latest").to_owned(),
+    }
+}
+
+fn is_ecr_host(host: &str) -> bool {
+    let split = || {
+        let (account, rest) = host.split_once(".dkr.ecr.")?;
+        Some((account, rest.strip_suffix(".amazonaws.com")?))
+    };
+    split().is_some_and(|(account, region)| AccountId::new(account).is_ok() && Region::new(region).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_references_are_split() {
+        let settings = crate::testing::settings();
+        let (account, region) = (settings.account.clone(), Region::new("ap-northeast-2").unwrap());
+        let own = "000000000001.dkr.ecr.ap-northeast-2.amazonaws.com";
+        let other = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+        let digest = format!("sha256:{}", "0".repeat(64));
+        for (image, registry, repository, reference) in [
+            ("127.0.0.1:4566/app:1", Some(own), "app", "1"),
+            ("localhost:4566/team/app", Some(own), "team/app", "latest"),
+            (&format!("127.0.0.1:4566/app:1@{digest}"), Some(own), "app", &digest),
+            (&format!("{other}/app:v2"), Some(other), "app", "v2"),
+            (&format!("{other}/app@{digest}"), Some(other), "app", &digest),
+            ("nginx", None, "nginx", "latest"),
+            ("public.ecr.aws/nginx/nginx:1.27", None, "public.ecr.aws/nginx/nginx", "1.27"),
+            ("127.0.0.1:5000/app", None, "127.0.0.1:5000/app", "latest"),
+            ("1.dkr.ecr.eu-west-1.amazonaws.com/app", None, "1.dkr.ecr.eu-west-1.amazonaws.com/app", "latest"),
+        ] {
+            let split = image_reference(&settings, &account, &region, image);
+            assert_eq!(
+                (split.registry.as_deref(), &*split.repository, &*split.reference),
+                (registry, repository, reference),
+                "{image}"
+            );
+        }
+    }
+}

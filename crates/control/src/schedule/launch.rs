@@ -1,0 +1,171 @@
+//! Makes a task: its interface, its role's session, its row.
+
+use std::sync::Arc;
+
+use desired::InterfaceKind;
+use store::Tx;
+use types::TaskId;
+use wire::ApiError;
+
+use crate::ecs::service::LoadBalancer;
+use crate::ecs::task::{
+    Container, ContainerStatus, DesiredStatus, Interface, LastStatus, PullSession, Target, TargetState, Task,
+};
+use crate::ecs::task_definition::TaskDefinition;
+use crate::ecs::{AssignPublicIp, Network, Tags, uuid};
+use crate::ec2::{interface, subnet};
+use crate::sts::session::{self, NotAssumable};
+use crate::{Context, SessionKey};
+
+/// What a task is made from.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// The cluster's name.
+    pub cluster: &'a str,
+    /// The service's name.
+    pub service: Option<&'a str>,
+    /// What it belongs to.
+    pub group: String,
+    /// Who started it.
+    pub started_by: String,
+    /// What runs.
+    pub definition: &'a TaskDefinition,
+    /// Where it may be.
+    pub network: &'a Network,
+    /// Where it is.
+    pub subnet: &'a str,
+    /// Which target groups it joins.
+    pub load_balancers: &'a [LoadBalancer],
+    /// The client token of the call that asked for it.
+    pub client_token: Option<String>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// Why a task cannot be made, in ECS's words.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// Its execution role may not be assumed.
+    #[error(transparent)]
+    Role(#[from] NotAssumable),
+    /// It cannot get an interface.
+    #[error("Unexpected EC2 error while attempting to Create Network Interface in subnet '{subnet}': {}: {}", .cause.code, .cause.message)]
+    Interface {
+        /// The subnet.
+        subnet: String,
+        /// EC2's error.
+        cause: ApiError,
+    },
+    /// Its task definition is not there.
+    #[error("the task definition of the service {service} does not exist")]
+    NoDefinition {
+        /// The service.
+        service: String,
+    },
+}
+
+/// Makes a task that the machine then starts.
+///
+/// # Errors
+/// When its role or its interface cannot be had; nothing is left of it then.
+pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Arc<Task>, LaunchError> {
+    let id = TaskId::mint();
+    let definition = launch.definition;
+    let failed = |cause| LaunchError::Interface { subnet: launch.subnet.to_owned(), cause };
+    let subnet = subnet::get(rows, context, launch.subnet).map_err(failed)?;
+    let arn = context.arn("ecs", format!("task/{}/{id}", launch.cluster)).to_string();
+    let pull = match definition.execution_role_arn.as_deref() {
+        None => None,
+        Some(role_arn) => {
+            let (account, region) = (&context.account, &context.region);
+            let key = session::mint_for_task(rows, account, region, role_arn, &arn, context.now)?;
+            Some(PullSession {
+                role_arn: role_arn.to_owned(),
+                access_key_id: key.access_key_id,
+                secret_access_key: key.secret_access_key,
+                session_token: key.session_token,
+            })
+        }
+    };
+    let attachment = uuid();
+    let made = interface::create(
+        rows,
+        context,
+        interface::NewInterface {
+            subnet: launch.subnet,
+            security_groups: &launch.network.security_groups,
+            description: context.arn("ecs", format!("attachment/{attachment}")).to_string(),
+            kind: InterfaceKind::Task,
+            public_address: launch.network.assign_public_ip == AssignPublicIp::Enabled,
+            requester: "amazon-ecs",
+        },
+    );
+    let made = match made {
+        Ok(made) => made,
+        Err(cause) => {
+            if let Some(pull) = &pull {
+                rows.delete::<SessionKey>(&pull.access_key_id);
+            }
+            return Err(failed(cause));
+        }
+    };
+    let target = |entry: &LoadBalancer| Target {
+        group: entry.target_group_arn.clone(),
+        port: entry.container_port,
+        state: TargetState::Waiting,
+    };
+    let containers = definition.containers.iter().map(|container| Container {
+        id: uuid(),
+        name: container.name.clone(),
+        image: container.image.clone(),
+        cpu: container.cpu,
+        memory: container.memory,
+        last_status: ContainerStatus::Pending,
+        runtime_id: String::new(),
+        image_digest: None,
+        exit_code: None,
+        reason: None,
+    });
+    Ok(rows.put(Task {
+        account: context.account.clone(),
+        region: context.region.clone(),
+        cluster: launch.cluster.to_owned(),
+        id,
+        service: launch.service.map(str::to_owned),
+        task_definition: definition.arn(),
+        group: launch.group,
+        started_by: launch.started_by,
+        client_token: launch.client_token,
+        last_status: LastStatus::Provisioning,
+        desired_status: DesiredStatus::Running,
+        version: 1,
+        cpu: definition.cpu,
+        memory: definition.memory,
+        availability_zone: subnet.availability_zone.clone(),
+        interface: Interface {
+            attachment,
+            id: made.id.clone(),
+            subnet: subnet.id.clone(),
+            vpc: subnet.vpc_id.clone(),
+            mac_address: made.mac_address.clone(),
+            private_dns_name: made.private_dns_name(),
+            address: made.private_address,
+        },
+        containers: containers.collect(),
+        pull,
+        targets: launch.load_balancers.iter().map(target).collect(),
+        stop: false,
+        ended: false,
+        created_at: context.now,
+        connectivity_at: None,
+        pull_started_at: None,
+        pull_stopped_at: None,
+        started_at: None,
+        stopping_at: None,
+        execution_stopped_at: None,
+        stopped_at: None,
+        stop_code: None,
+        stopped_reason: None,
+        tags: launch.tags,
+    }))
+}
