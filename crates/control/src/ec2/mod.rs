@@ -1,11 +1,200 @@
-//! The service `ec2`.
+//! Elastic Compute Cloud: its VPC part. One file a resource.
+//!
+//! Rows are keyed by account, region and id, and name their VPC, so that a changed row knows which network it shows
+//! in. Tags are rows of their own ([`tag::TagSet`]): naming a resource changes no network.
+//!
+//! Other services use [`interface::create`], [`interface::delete`] and the `get` functions of the resources.
 
-use store::TableDef;
+#![allow(clippy::needless_pass_by_value, reason = "a handler owns its request")]
 
-use crate::operation::Operation;
+pub mod address;
+mod dhcp_options;
+mod filter;
+pub mod interface;
+pub mod internet_gateway;
+pub mod nat_gateway;
+pub mod network_acl;
+pub mod permission;
+mod public_address;
+pub(crate) mod route;
+pub mod route_table;
+pub mod security_group;
+pub mod security_group_rule;
+pub mod subnet;
+pub mod tag;
+pub mod vpc;
+mod zone;
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use store::{Row, Snapshot, TableDef, table};
+use wire::ApiError;
+
+use crate::context::Context;
+use crate::operation::{Operation, read, write};
 
 /// The table of operations.
-pub const OPERATIONS: &[Operation] = &[];
+pub const OPERATIONS: &[Operation] = &[
+    write!(Ec2, AllocateAddress, address::allocate),
+    write!(Ec2, AssociateAddress, address::associate),
+    write!(Ec2, AssociateRouteTable, route_table::associate),
+    write!(Ec2, AttachInternetGateway, internet_gateway::attach),
+    write!(Ec2, AuthorizeSecurityGroupEgress, security_group_rule::authorize_egress),
+    write!(Ec2, AuthorizeSecurityGroupIngress, security_group_rule::authorize_ingress),
+    write!(Ec2, CreateInternetGateway, internet_gateway::create),
+    write!(Ec2, CreateNatGateway, nat_gateway::create),
+    write!(Ec2, CreateRoute, route::create),
+    write!(Ec2, CreateRouteTable, route_table::create),
+    write!(Ec2, CreateSecurityGroup, security_group::create),
+    write!(Ec2, CreateSubnet, subnet::create),
+    write!(Ec2, CreateTags, tag::create_tags),
+    write!(Ec2, CreateVpc, vpc::create),
+    write!(Ec2, DeleteInternetGateway, internet_gateway::delete),
+    write!(Ec2, DeleteNatGateway, nat_gateway::delete),
+    write!(Ec2, DeleteRoute, route::delete),
+    write!(Ec2, DeleteRouteTable, route_table::delete),
+    write!(Ec2, DeleteSecurityGroup, security_group::delete),
+    write!(Ec2, DeleteSubnet, subnet::delete),
+    write!(Ec2, DeleteTags, tag::delete_tags),
+    write!(Ec2, DeleteVpc, vpc::delete),
+    read!(Ec2, DescribeAccountAttributes, zone::describe_account_attributes),
+    read!(Ec2, DescribeAddresses, address::describe),
+    read!(Ec2, DescribeAddressesAttribute, address::describe_attribute),
+    read!(Ec2, DescribeAvailabilityZones, zone::describe_availability_zones),
+    read!(Ec2, DescribeDhcpOptions, dhcp_options::describe),
+    read!(Ec2, DescribeInternetGateways, internet_gateway::describe),
+    read!(Ec2, DescribeNatGateways, nat_gateway::describe),
+    read!(Ec2, DescribeNetworkAcls, network_acl::describe),
+    read!(Ec2, DescribeNetworkInterfaces, interface::describe),
+    read!(Ec2, DescribeRegions, zone::describe_regions),
+    read!(Ec2, DescribeRouteTables, route_table::describe),
+    read!(Ec2, DescribeSecurityGroupRules, security_group_rule::describe),
+    read!(Ec2, DescribeSecurityGroups, security_group::describe),
+    read!(Ec2, DescribeSubnets, subnet::describe),
+    read!(Ec2, DescribeTags, tag::describe),
+    read!(Ec2, DescribeVpcAttribute, vpc::describe_attribute),
+    read!(Ec2, DescribeVpcs, vpc::describe),
+    write!(Ec2, DetachInternetGateway, internet_gateway::detach),
+    write!(Ec2, DisassociateAddress, address::disassociate),
+    write!(Ec2, DisassociateRouteTable, route_table::disassociate),
+    write!(Ec2, ModifySecurityGroupRules, security_group_rule::modify),
+    write!(Ec2, ModifySubnetAttribute, subnet::modify_attribute),
+    write!(Ec2, ModifyVpcAttribute, vpc::modify_attribute),
+    write!(Ec2, ReleaseAddress, address::release),
+    write!(Ec2, ReplaceRoute, route::replace),
+    write!(Ec2, ReplaceRouteTableAssociation, route_table::replace_association),
+    write!(Ec2, RevokeSecurityGroupEgress, security_group_rule::revoke_egress),
+    write!(Ec2, RevokeSecurityGroupIngress, security_group_rule::revoke_ingress),
+    write!(Ec2, UpdateSecurityGroupRuleDescriptionsEgress, security_group_rule::update_egress_descriptions),
+    write!(Ec2, UpdateSecurityGroupRuleDescriptionsIngress, security_group_rule::update_ingress_descriptions),
+];
 
 /// The tables of its rows.
-pub const TABLES: &[TableDef] = &[];
+pub const TABLES: &[TableDef] = &[
+    table::<address::Address>(),
+    table::<dhcp_options::DhcpOptions>(),
+    table::<interface::NetworkInterface>(),
+    table::<internet_gateway::InternetGateway>(),
+    table::<nat_gateway::NatGateway>(),
+    table::<network_acl::NetworkAcl>(),
+    table::<public_address::PublicAddress>(),
+    table::<route_table::RouteTable>(),
+    table::<security_group::SecurityGroup>(),
+    table::<security_group_rule::SecurityGroupRule>(),
+    table::<subnet::Subnet>(),
+    table::<tag::TagSet>(),
+    table::<vpc::Vpc>(),
+];
+
+/// A row that AWS names by an id.
+pub(crate) trait Resource: Row {
+    /// What tags and their specifications call it, `route-table`.
+    const TYPE: &'static str;
+    /// What its ids begin with.
+    const PREFIX: &'static str;
+    /// The error for an id that names none.
+    fn not_found(id: &str) -> ApiError;
+}
+
+/// The resource of this id in the caller's account and region.
+///
+/// # Errors
+/// The resource's own not-found error.
+pub(crate) fn get<R: Resource>(rows: &Snapshot, context: &Context, id: &str) -> Result<Arc<R>, ApiError> {
+    rows.get::<R>(&context.key(id)).ok_or_else(|| R::not_found(id))
+}
+
+/// Makes a struct a row keyed by its account, region and id. The last argument gives the parts that it shows in.
+macro_rules! row {
+    ($row:ty, $table:literal, $parts:expr) => {
+        impl store::Row for $row {
+            const TABLE: &'static str = $table;
+
+            fn key(&self) -> String {
+                format!("{}/{}/{}", self.account, self.region, self.id)
+            }
+
+            fn parts(&self) -> Vec<types::PartId> {
+                let parts: fn(&$row) -> Vec<types::PartId> = $parts;
+                parts(self)
+            }
+        }
+    };
+}
+pub(crate) use row;
+
+/// Ends a handler: a call with DryRun changes nothing and says that it would have succeeded.
+fn answer<T>(dry_run: Option<bool>, response: T) -> Result<T, ApiError> {
+    if dry_run == Some(true) {
+        return Err(ApiError::new(
+            "DryRunOperation",
+            "Request would have succeeded, but DryRun flag is set.",
+        )
+        .with_status(StatusCode::PRECONDITION_FAILED));
+    }
+    Ok(response)
+}
+
+/// A response without members.
+#[derive(Debug, Serialize)]
+struct Nothing {}
+
+/// A response that says yes.
+#[derive(Debug, Serialize)]
+struct Done {
+    #[serde(rename = "return")]
+    done: bool,
+}
+
+const DONE: Done = Done { done: true };
+
+/// A boolean attribute as the Modify calls spell it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Flag {
+    value: bool,
+}
+
+/// A boolean attribute that is taken with AWS's default `false` alone.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Off {
+    #[serde(default)]
+    #[allow(dead_code, reason = "decoding it is the check")]
+    value: wire::OnlyDefault<wire::False>,
+}
+
+/// The answer for a parameter whose value is out of AWS's range.
+fn invalid(value: impl std::fmt::Display, parameter: &str, why: &str) -> ApiError {
+    ApiError::new(
+        "InvalidParameterValue",
+        format!("Value ({value}) for parameter {parameter} is invalid. {why}"),
+    )
+}
+
+/// Something still hangs on what was to be deleted.
+fn has_dependencies(kind: &str, id: impl std::fmt::Display) -> ApiError {
+    ApiError::new("DependencyViolation", format!("The {kind} '{id}' has dependencies and cannot be deleted."))
+}

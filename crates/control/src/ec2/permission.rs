@@ -1,0 +1,499 @@
+//! The contents of security group rules as requests spell them: permissions with many peers, one rule for each.
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+use store::Snapshot;
+use types::SecurityGroupId;
+use wire::{ApiError, Empty, OnlyDefault};
+
+use crate::context::Context;
+use crate::ec2::vpc::parse_cidr;
+use crate::ec2::{invalid, security_group};
+
+/// What a rule allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permission {
+    /// The protocol.
+    pub protocol: desired::Protocol,
+    /// The ports, or the ICMP type and code; None for protocols without.
+    pub ports: Option<desired::Ports>,
+    /// The other end.
+    pub peer: Peer,
+}
+
+/// The other end that a rule speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Peer {
+    /// IPv4 addresses.
+    Ipv4(Ipv4Net),
+    /// IPv6 addresses. No VPC has any yet: such a rule is kept and shown, and no packet can match it.
+    Ipv6(Ipv6Net),
+    /// The interfaces of a group of the same VPC.
+    Group(SecurityGroupId),
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Peer::Ipv4(net) => net.fmt(f),
+            Peer::Ipv6(net) => net.fmt(f),
+            Peer::Group(id) => id.fmt(f),
+        }
+    }
+}
+
+/// ICMP for IPv6; EC2 knows it by name.
+const ICMPV6: desired::Protocol = desired::Protocol::Number(58);
+
+/// The name or number that responses show.
+pub(super) fn protocol_name(protocol: desired::Protocol) -> String {
+    match protocol {
+        desired::Protocol::All => "-1".to_owned(),
+        desired::Protocol::Tcp => "tcp".to_owned(),
+        desired::Protocol::Udp => "udp".to_owned(),
+        desired::Protocol::Icmp => "icmp".to_owned(),
+        ICMPV6 => "icmpv6".to_owned(),
+        desired::Protocol::Number(number) => number.to_string(),
+    }
+}
+
+/// The number that network ACLs show.
+pub(super) fn protocol_number(protocol: desired::Protocol) -> String {
+    match protocol {
+        desired::Protocol::All => "-1".to_owned(),
+        desired::Protocol::Tcp => "6".to_owned(),
+        desired::Protocol::Udp => "17".to_owned(),
+        desired::Protocol::Icmp => "1".to_owned(),
+        desired::Protocol::Number(number) => number.to_string(),
+    }
+}
+
+fn parse_protocol(text: &str) -> Result<desired::Protocol, ApiError> {
+    Ok(match text.to_ascii_lowercase().as_str() {
+        "-1" | "all" => desired::Protocol::All,
+        "tcp" | "6" => desired::Protocol::Tcp,
+        "udp" | "17" => desired::Protocol::Udp,
+        "icmp" | "1" => desired::Protocol::Icmp,
+        "icmpv6" | "58" => ICMPV6,
+        other => match other.parse::<u8>() {
+            Ok(number) => desired::Protocol::Number(number),
+            Err(_) => {
+                return Err(ApiError::new(
+                    "InvalidPermission.Malformed",
+                    format!(
+                        "Unsupported IP protocol \"{text}\" - supported: [tcp, udp, icmp, icmpv6, -1, 0-255]"
+                    ),
+                ));
+            }
+        },
+    })
+}
+
+/// Checks the ports of a protocol. Source: IpPermission in the EC2 API reference.
+fn parse_ports(
+    protocol: desired::Protocol,
+    from: Option<i32>,
+    to: Option<i32>,
+) -> Result<Option<desired::Ports>, ApiError> {
+    let malformed = |message: String| Err(ApiError::new("InvalidParameterValue", message));
+    let name = protocol_name(protocol).to_ascii_uppercase();
+    match protocol {
+        desired::Protocol::Tcp | desired::Protocol::Udp => {
+            let (Some(from), Some(to)) = (from, to) else {
+                return malformed(
+                    "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange."
+                        .to_owned(),
+                );
+            };
+            if from == -1 || to == -1 {
+                return malformed(
+                    "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange."
+                        .to_owned(),
+                );
+            }
+            if !(0..=65_535).contains(&from) || !(0..=65_535).contains(&to) || from > to {
+                return malformed(format!("Invalid {name} port range ({from}:{to})"));
+            }
+            Ok(Some(desired::Ports { from, to }))
+        }
+        desired::Protocol::Icmp | ICMPV6 => {
+            let (kind, code) = (from.unwrap_or(-1), to.unwrap_or(-1));
+            if !(-1..=255).contains(&kind) {
+                return malformed(format!("{name} code ({kind}) out of range"));
+            }
+            if !(-1..=255).contains(&code) || (kind == -1 && code != -1) {
+                return malformed(format!("{name} code ({code}) out of range"));
+            }
+            Ok(Some(desired::Ports { from: kind, to: code }))
+        }
+        desired::Protocol::All | desired::Protocol::Number(_) => Ok(None),
+    }
+}
+
+/// A permission with its peers, as Authorize and Revoke take it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct IpPermission {
+    ip_protocol: Option<String>,
+    from_port: Option<i32>,
+    to_port: Option<i32>,
+    #[serde(default)]
+    groups: Vec<UserIdGroupPair>,
+    #[serde(default)]
+    ip_ranges: Vec<IpRange>,
+    #[serde(default)]
+    ipv6_ranges: Vec<Ipv6Range>,
+    #[serde(default)]
+    #[allow(dead_code, reason = "decoding it is the check")]
+    prefix_list_ids: OnlyDefault<Empty>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UserIdGroupPair {
+    description: Option<String>,
+    group_id: Option<String>,
+    group_name: Option<String>,
+    user_id: Option<String>,
+    vpc_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct IpRange {
+    description: Option<String>,
+    cidr_ip: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Ipv6Range {
+    description: Option<String>,
+    cidr_ipv6: String,
+}
+
+impl IpPermission {
+    /// A permission for one IPv4 range: the short form of the Authorize and Revoke calls.
+    pub(super) fn short(
+        ip_protocol: Option<String>,
+        from_port: Option<i32>,
+        to_port: Option<i32>,
+        cidr_ip: Option<String>,
+    ) -> Option<Self> {
+        if ip_protocol.is_none() && from_port.is_none() && to_port.is_none() && cidr_ip.is_none() {
+            return None;
+        }
+        let ip_ranges = cidr_ip.into_iter().map(|cidr_ip| IpRange { description: None, cidr_ip }).collect();
+        Some(Self { ip_protocol, from_port, to_port, ip_ranges, ..Self::default() })
+    }
+
+    /// The rules that it stands for, each with its description. Peers must be given, groups must exist in the VPC of
+    /// `group`.
+    pub(super) fn rules(
+        &self,
+        rows: &Snapshot,
+        context: &Context,
+        group: &security_group::SecurityGroup,
+    ) -> Result<Vec<(Permission, Option<String>)>, ApiError> {
+        let Some(protocol) = &self.ip_protocol else {
+            return Err(ApiError::new(
+                "MissingParameter",
+                "The request must contain the parameter ipProtocol",
+            ));
+        };
+        let protocol = parse_protocol(protocol)?;
+        let ports = parse_ports(protocol, self.from_port, self.to_port)?;
+        let mut rules = Vec::new();
+        let mut push = |peer, description: &Option<String>| -> Result<(), ApiError> {
+            let description = description.clone().filter(|text| !text.is_empty());
+            check_description(description.as_deref())?;
+            rules.push((Permission { protocol, ports, peer }, description));
+            Ok(())
+        };
+        for range in &self.ip_ranges {
+            push(Peer::Ipv4(parse_cidr(&range.cidr_ip, "cidrIp")?), &range.description)?;
+        }
+        for range in &self.ipv6_ranges {
+            push(Peer::Ipv6(parse_ipv6(&range.cidr_ipv6)?), &range.description)?;
+        }
+        for pair in &self.groups {
+            push(Peer::Group(pair.group(rows, context, group)?), &pair.description)?;
+        }
+        if rules.is_empty() {
+            return Err(ApiError::new(
+                "InvalidParameterValue",
+                "Invalid value 'null' for protocol. VPC security group rules must specify a peer: ipRanges, ipv6Ranges or groups.",
+            ));
+        }
+        Ok(rules)
+    }
+}
+
+/// Reads an IPv6 range; its host bits become zero.
+fn parse_ipv6(text: &str) -> Result<Ipv6Net, ApiError> {
+    text.parse::<Ipv6Net>()
+        .map(|net| net.trunc())
+        .map_err(|_| invalid(text, "cidrIpv6", "This is not a valid IPv6 CIDR block."))
+}
+
+impl UserIdGroupPair {
+    fn group(
+        &self,
+        rows: &Snapshot,
+        context: &Context,
+        of: &security_group::SecurityGroup,
+    ) -> Result<SecurityGroupId, ApiError> {
+        if let Some(user) = self.user_id.as_deref().filter(|user| *user != context.account.as_str()) {
+            return Err(ApiError::unsupported(format_args!(
+                "rules that refer to another account's security group (UserId {user})"
+            )));
+        }
+        if let Some(vpc) = self.vpc_id.as_deref().filter(|vpc| *vpc != of.vpc_id.as_str()) {
+            return Err(ApiError::unsupported(format_args!(
+                "rules that refer to a peered VPC's security group (VpcId {vpc})"
+            )));
+        }
+        let Some(id) = self.group_id.as_deref().filter(|id| !id.is_empty()) else {
+            let name = self.group_name.as_deref().unwrap_or_default();
+            return Err(invalid(name, "groupName", "In a VPC, a group is named by its groupId."));
+        };
+        referenced(rows, context, of, id)
+    }
+}
+
+/// The group that a rule of `of` refers to; both are of one VPC.
+fn referenced(
+    rows: &Snapshot,
+    context: &Context,
+    of: &security_group::SecurityGroup,
+    id: &str,
+) -> Result<SecurityGroupId, ApiError> {
+    let group = security_group::get(rows, context, id)?;
+    if group.vpc_id != of.vpc_id {
+        return Err(ApiError::new(
+            "InvalidGroup.NotFound",
+            format!(
+                "You have specified two resources that belong to different networks. {id} is not in {}",
+                of.vpc_id
+            ),
+        ));
+    }
+    Ok(group.id.clone())
+}
+
+/// Source: IpRange in the EC2 API reference.
+pub(super) fn check_description(text: Option<&str>) -> Result<(), ApiError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(c);
+    match text {
+        Some(text) if text.chars().count() > 255 || !text.chars().all(allowed) => Err(ApiError::new(
+            "InvalidParameterValue",
+            "Invalid rule description. Valid descriptions are strings less than 256 characters from the following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// One rule's new content, as ModifySecurityGroupRules takes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RuleRequest {
+    ip_protocol: Option<String>,
+    from_port: Option<i32>,
+    to_port: Option<i32>,
+    cidr_ipv4: Option<String>,
+    cidr_ipv6: Option<String>,
+    referenced_group_id: Option<String>,
+    pub(super) description: Option<String>,
+    #[serde(default)]
+    #[allow(dead_code, reason = "decoding it is the check")]
+    prefix_list_id: OnlyDefault<Empty>,
+}
+
+impl RuleRequest {
+    pub(super) fn permission(
+        &self,
+        rows: &Snapshot,
+        context: &Context,
+        group: &security_group::SecurityGroup,
+    ) -> Result<Permission, ApiError> {
+        let Some(protocol) = &self.ip_protocol else {
+            return Err(ApiError::new(
+                "MissingParameter",
+                "The request must contain the parameter IpProtocol",
+            ));
+        };
+        let protocol = parse_protocol(protocol)?;
+        let ports = parse_ports(protocol, self.from_port, self.to_port)?;
+        check_description(self.description.as_deref())?;
+        let peer = match (&self.cidr_ipv4, &self.cidr_ipv6, &self.referenced_group_id) {
+            (Some(cidr), None, None) => Peer::Ipv4(parse_cidr(cidr, "cidrIpv4")?),
+            (None, Some(cidr), None) => Peer::Ipv6(parse_ipv6(cidr)?),
+            (None, None, Some(id)) => Peer::Group(referenced(rows, context, group, id)?),
+            _ => {
+                return Err(ApiError::new(
+                    "InvalidParameterCombination",
+                    "A security group rule must have exactly one of CidrIpv4, CidrIpv6, ReferencedGroupId",
+                ));
+            }
+        };
+        Ok(Permission { protocol, ports, peer })
+    }
+}
+
+/// A permission with its peers, as DescribeSecurityGroups shows it.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct IpPermissionDescription {
+    ip_protocol: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_port: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_port: Option<i32>,
+    groups: Vec<GroupDescription>,
+    ip_ranges: Vec<IpRangeDescription>,
+    ipv6_ranges: Vec<Ipv6RangeDescription>,
+    prefix_list_ids: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupDescription {
+    group_id: String,
+    user_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct IpRangeDescription {
+    cidr_ip: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Ipv6RangeDescription {
+    cidr_ipv6: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+}
+
+/// Groups rules by protocol and ports.
+pub(super) fn grouped<'a>(
+    account: &str,
+    rules: impl Iterator<Item = (&'a Permission, &'a Option<String>)>,
+) -> Vec<IpPermissionDescription> {
+    let mut all: Vec<IpPermissionDescription> = Vec::new();
+    for (permission, description) in rules {
+        let (protocol, from, to) = (
+            protocol_name(permission.protocol),
+            permission.ports.map(|ports| ports.from),
+            permission.ports.map(|ports| ports.to),
+        );
+        let at = all
+            .iter()
+            .position(|one| one.ip_protocol == protocol && one.from_port == from && one.to_port == to);
+        let at = at.unwrap_or_else(|| {
+            all.push(IpPermissionDescription {
+                ip_protocol: protocol,
+                from_port: from,
+                to_port: to,
+                groups: Vec::new(),
+                ip_ranges: Vec::new(),
+                ipv6_ranges: Vec::new(),
+                prefix_list_ids: Vec::new(),
+            });
+            all.len() - 1
+        });
+        let description = description.clone();
+        match &permission.peer {
+            Peer::Ipv4(net) => {
+                all[at].ip_ranges.push(IpRangeDescription { cidr_ip: net.to_string(), description });
+            }
+            Peer::Ipv6(net) => {
+                all[at].ipv6_ranges.push(Ipv6RangeDescription { cidr_ipv6: net.to_string(), description });
+            }
+            Peer::Group(id) => all[at].groups.push(GroupDescription {
+                group_id: id.to_string(),
+                user_id: account.to_owned(),
+                description,
+            }),
+        }
+    }
+    all
+}
+
+impl IpPermissionDescription {
+    pub(super) fn protocol(&self) -> String {
+        self.ip_protocol.clone()
+    }
+
+    pub(super) fn from_port(&self) -> Option<String> {
+        self.from_port.map(|port| port.to_string())
+    }
+
+    pub(super) fn to_port(&self) -> Option<String> {
+        self.to_port.map(|port| port.to_string())
+    }
+
+    pub(super) fn cidrs(&self) -> impl Iterator<Item = String> {
+        self.ip_ranges.iter().map(|range| range.cidr_ip.clone())
+    }
+
+    pub(super) fn ipv6_cidrs(&self) -> impl Iterator<Item = String> {
+        self.ipv6_ranges.iter().map(|range| range.cidr_ipv6.clone())
+    }
+
+    pub(super) fn group_ids(&self) -> impl Iterator<Item = String> {
+        self.groups.iter().map(|group| group.group_id.clone())
+    }
+
+    pub(super) fn user_ids(&self) -> impl Iterator<Item = String> {
+        self.groups.iter().map(|group| group.user_id.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_ports(protocol: &str, from: i32, to: i32, expected: Result<Option<(i32, i32)>, &str>) {
+        let protocol = parse_protocol(protocol).unwrap();
+        let ports = parse_ports(protocol, Some(from), Some(to));
+        let ports = ports.map(|ports| ports.map(|ports| (ports.from, ports.to)));
+        assert_eq!(ports.map_err(|error| error.message), expected.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn ports_are_checked_by_protocol() {
+        check_ports("tcp", 80, 80, Ok(Some((80, 80))));
+        check_ports("6", 0, 65_535, Ok(Some((0, 65_535))));
+        check_ports("tcp", 81, 80, Err("Invalid TCP port range (81:80)"));
+        check_ports("udp", 0, 65_536, Err("Invalid UDP port range (0:65536)"));
+        check_ports(
+            "tcp",
+            -1,
+            -1,
+            Err("Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange."),
+        );
+        check_ports("icmp", 8, -1, Ok(Some((8, -1))));
+        check_ports("icmp", -1, 3, Err("ICMP code (3) out of range"));
+        check_ports("-1", 0, 0, Ok(None));
+        check_ports("50", 0, 0, Ok(None));
+    }
+
+    #[test]
+    fn protocols_have_one_name() {
+        for (given, shown) in
+            [("6", "tcp"), ("TCP", "tcp"), ("all", "-1"), ("58", "icmpv6"), ("50", "50"), ("0", "0")]
+        {
+            assert_eq!(protocol_name(parse_protocol(given).unwrap()), shown);
+        }
+        assert!(parse_protocol("sctp").is_err());
+        assert!(parse_protocol("256").is_err());
+    }
+}

@@ -1,0 +1,387 @@
+//! Security groups. Their rules are rows of their own, in `security_group_rule`.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use store::{Snapshot, Tx};
+use types::{AccountId, PartId, Region, SecurityGroupId, VpcId};
+use wire::ApiError;
+
+use crate::context::Context;
+use crate::ec2::filter::{Ask, Filter, Item, Values};
+use crate::ec2::interface::NetworkInterface;
+use crate::ec2::permission::{IpPermissionDescription, Peer, grouped};
+use crate::ec2::security_group_rule::{self, SecurityGroupRule};
+use crate::ec2::tag::{self, Tag, TagSpecification};
+use crate::ec2::{Resource, answer, vpc};
+
+/// A security group.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SecurityGroup {
+    /// Its account.
+    pub account: AccountId,
+    /// Its region.
+    pub region: Region,
+    /// Its id.
+    pub id: SecurityGroupId,
+    /// Its VPC.
+    pub vpc_id: VpcId,
+    /// Its name, unique in the VPC.
+    pub name: String,
+    /// Its description.
+    pub description: String,
+}
+
+super::row!(SecurityGroup, "ec2_security_group", |group| vec![PartId::Vpc(group.vpc_id.clone())]);
+
+impl Resource for SecurityGroup {
+    const TYPE: &'static str = "security-group";
+    const PREFIX: &'static str = SecurityGroupId::PREFIX;
+
+    fn not_found(id: &str) -> ApiError {
+        ApiError::new("InvalidGroup.NotFound", format!("The security group '{id}' does not exist"))
+    }
+}
+
+/// The security group of this id in the caller's account and region.
+///
+/// # Errors
+/// InvalidGroup.NotFound
+pub fn get(rows: &Snapshot, context: &Context, id: &str) -> Result<Arc<SecurityGroup>, ApiError> {
+    super::get(rows, context, id)
+}
+
+/// The default group of a VPC: for those who name none.
+///
+/// # Errors
+/// InvalidVpcID.NotFound
+pub fn default_of(rows: &Snapshot, context: &Context, vpc_id: &str) -> Result<Arc<SecurityGroup>, ApiError> {
+    let vpc = vpc::get(rows, context, vpc_id)?;
+    get(rows, context, vpc.default_security_group.as_str())
+}
+
+/// The group that comes with every VPC.
+const DEFAULT: &str = "default";
+
+fn put(rows: &mut Tx, context: &Context, vpc_id: &VpcId, name: &str, description: &str) -> SecurityGroupId {
+    let group = rows.put(SecurityGroup {
+        account: context.account.clone(),
+        region: context.region.clone(),
+        id: SecurityGroupId::mint(),
+        vpc_id: vpc_id.clone(),
+        name: name.to_owned(),
+        description: description.to_owned(),
+    });
+    security_group_rule::allow_all_egress(rows, &group);
+    group.id.clone()
+}
+
+/// Makes a new VPC's default group: all may go out, and its own members may come in.
+pub(super) fn create_default(rows: &mut Tx, context: &Context, vpc_id: &VpcId) -> SecurityGroupId {
+    let id = put(rows, context, vpc_id, DEFAULT, "default VPC security group");
+    if let Some(group) = rows.get::<SecurityGroup>(&context.key(&id)) {
+        security_group_rule::allow_own_ingress(rows, &group);
+    }
+    id
+}
+
+/// Deletes a group with its rules and tags.
+pub(super) fn remove(rows: &mut Tx, context: &Context, id: &SecurityGroupId) {
+    let rules: Vec<_> = security_group_rule::of_group(rows, context, id);
+    for rule in rules {
+        tag::forget(rows, context, &rule.id);
+        rows.delete::<SecurityGroupRule>(&context.key(&rule.id));
+    }
+    tag::forget(rows, context, id);
+    rows.delete::<SecurityGroup>(&context.key(id));
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct CreateSecurityGroup {
+    group_name: String,
+    group_description: String,
+    vpc_id: Option<String>,
+    #[serde(default)]
+    tag_specification: Vec<TagSpecification>,
+    dry_run: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CreateSecurityGroupResponse {
+    group_id: String,
+    security_group_arn: String,
+    tag_set: Vec<Tag>,
+}
+
+pub(super) fn create(
+    rows: &mut Tx,
+    context: &Context,
+    request: CreateSecurityGroup,
+) -> Result<CreateSecurityGroupResponse, ApiError> {
+    let Some(vpc_id) = &request.vpc_id else {
+        return Err(ApiError::new("VPCIdNotSpecified", "No default VPC for this user"));
+    };
+    let vpc = vpc::get(rows, context, vpc_id)?;
+    let name = request.group_name.trim();
+    check_text(name, "groupName")?;
+    check_text(&request.group_description, "GroupDescription")?;
+    if name.to_ascii_lowercase().starts_with(SecurityGroupId::PREFIX) {
+        return Err(ApiError::new(
+            "InvalidParameterValue",
+            format!(
+                "invalid value for parameter groupName ({name}). Group names may not be in the format sg-*."
+            ),
+        ));
+    }
+    if name == DEFAULT {
+        return Err(ApiError::new(
+            "InvalidParameterValue",
+            "Cannot use reserved security group name: default",
+        ));
+    }
+    let taken = rows
+        .scan::<SecurityGroup>(&context.prefix())
+        .any(|group| group.vpc_id == vpc.id && group.name == name);
+    if taken {
+        return Err(ApiError::new(
+            "InvalidGroup.Duplicate",
+            format!("The security group '{name}' already exists for VPC '{}'", vpc.id),
+        ));
+    }
+    let id = put(rows, context, &vpc.id, name, &request.group_description);
+    tag::specify::<SecurityGroup>(rows, context, &id, &request.tag_specification)?;
+    answer(
+        request.dry_run,
+        CreateSecurityGroupResponse {
+            group_id: id.to_string(),
+            security_group_arn: arn(context, &id),
+            tag_set: tag::of(rows, context, &id),
+        },
+    )
+}
+
+/// Names and descriptions: up to 255 of a few characters. Source: CreateSecurityGroup in the EC2 API reference.
+fn check_text(text: &str, parameter: &str) -> Result<(), ApiError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(c);
+    if text.is_empty() {
+        return Err(ApiError::new(
+            "MissingParameter",
+            format!("The request must contain the parameter {parameter}"),
+        ));
+    }
+    if text.chars().count() > 255 || !text.chars().all(allowed) {
+        return Err(ApiError::new(
+            "InvalidParameterValue",
+            format!(
+                "Value ({text}) for parameter {parameter} is invalid. Character sets beyond ASCII are not supported."
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn arn(context: &Context, id: &SecurityGroupId) -> String {
+    context.arn("ec2", format!("security-group/{id}")).to_string()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct DeleteSecurityGroup {
+    group_id: String,
+    dry_run: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeleteSecurityGroupResponse {
+    r#return: bool,
+    group_id: String,
+}
+
+pub(super) fn delete(
+    rows: &mut Tx,
+    context: &Context,
+    request: DeleteSecurityGroup,
+) -> Result<DeleteSecurityGroupResponse, ApiError> {
+    let group = get(rows, context, &request.group_id)?;
+    if group.name == DEFAULT {
+        return Err(ApiError::new(
+            "CannotDelete",
+            format!("the specified group: \"{}\" name: \"default\" cannot be deleted by a user", group.id),
+        ));
+    }
+    let prefix = context.prefix();
+    let worn =
+        rows.scan::<NetworkInterface>(&prefix).any(|interface| interface.security_groups.contains(&group.id));
+    // A rule of its own that names the group itself goes with it.
+    let referenced = rows
+        .scan::<SecurityGroupRule>(&prefix)
+        .any(|rule| rule.group_id != group.id && rule.permission.peer == Peer::Group(group.id.clone()));
+    if worn || referenced {
+        return Err(ApiError::new(
+            "DependencyViolation",
+            format!("resource {} has a dependent object", group.id),
+        ));
+    }
+    remove(rows, context, &group.id);
+    answer(request.dry_run, DeleteSecurityGroupResponse { r#return: true, group_id: group.id.to_string() })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct DescribeSecurityGroups {
+    #[serde(default)]
+    filter: Vec<Filter>,
+    #[serde(default)]
+    group_id: Vec<String>,
+    #[serde(default)]
+    group_name: Vec<String>,
+    max_results: Option<i32>,
+    next_token: Option<String>,
+    dry_run: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DescribeSecurityGroupsResponse {
+    security_group_info: Vec<SecurityGroupDescription>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SecurityGroupDescription {
+    group_id: String,
+    group_name: String,
+    group_description: String,
+    owner_id: String,
+    vpc_id: String,
+    security_group_arn: String,
+    ip_permissions: Vec<IpPermissionDescription>,
+    ip_permissions_egress: Vec<IpPermissionDescription>,
+    tag_set: Vec<Tag>,
+}
+
+impl SecurityGroupDescription {
+    fn new(
+        rows: &Snapshot,
+        context: &Context,
+        group: &SecurityGroup,
+        rules: &[Arc<SecurityGroupRule>],
+    ) -> Self {
+        let side = |egress: bool| {
+            let of_side = rules.iter().filter(|rule| rule.egress == egress);
+            grouped(group.account.as_str(), of_side.map(|rule| (&rule.permission, &rule.description)))
+        };
+        Self {
+            group_id: group.id.to_string(),
+            group_name: group.name.clone(),
+            group_description: group.description.clone(),
+            owner_id: group.account.to_string(),
+            vpc_id: group.vpc_id.to_string(),
+            security_group_arn: arn(context, &group.id),
+            ip_permissions: side(false),
+            ip_permissions_egress: side(true),
+            tag_set: tag::of(rows, context, &group.id),
+        }
+    }
+}
+
+fn all<I: IntoIterator<Item = String>>(
+    permissions: &[IpPermissionDescription],
+    values: impl Fn(&IpPermissionDescription) -> I,
+) -> Vec<String> {
+    permissions.iter().flat_map(values).collect()
+}
+
+impl Item for SecurityGroupDescription {
+    const FILTERS: &'static [(&'static str, Values<Self>)] = &[
+        ("description", |group| vec![group.group_description.clone()]),
+        ("egress.ip-permission.cidr", |group| {
+            group.ip_permissions_egress.iter().flat_map(|one| one.cidrs()).collect()
+        }),
+        ("egress.ip-permission.from-port", |group| {
+            all(&group.ip_permissions_egress, IpPermissionDescription::from_port)
+        }),
+        ("egress.ip-permission.group-id", |group| {
+            group.ip_permissions_egress.iter().flat_map(|one| one.group_ids()).collect()
+        }),
+        ("egress.ip-permission.ipv6-cidr", |group| {
+            group.ip_permissions_egress.iter().flat_map(|one| one.ipv6_cidrs()).collect()
+        }),
+        ("egress.ip-permission.protocol", |group| all(&group.ip_permissions_egress, |one| [one.protocol()])),
+        ("egress.ip-permission.to-port", |group| {
+            all(&group.ip_permissions_egress, IpPermissionDescription::to_port)
+        }),
+        ("egress.ip-permission.user-id", |group| {
+            group.ip_permissions_egress.iter().flat_map(|one| one.user_ids()).collect()
+        }),
+        ("group-id", |group| vec![group.group_id.clone()]),
+        ("group-name", |group| vec![group.group_name.clone()]),
+        ("ip-permission.cidr", |group| group.ip_permissions.iter().flat_map(|one| one.cidrs()).collect()),
+        ("ip-permission.from-port", |group| all(&group.ip_permissions, IpPermissionDescription::from_port)),
+        ("ip-permission.group-id", |group| {
+            group.ip_permissions.iter().flat_map(|one| one.group_ids()).collect()
+        }),
+        ("ip-permission.ipv6-cidr", |group| {
+            group.ip_permissions.iter().flat_map(|one| one.ipv6_cidrs()).collect()
+        }),
+        ("ip-permission.protocol", |group| all(&group.ip_permissions, |one| [one.protocol()])),
+        ("ip-permission.to-port", |group| all(&group.ip_permissions, IpPermissionDescription::to_port)),
+        ("ip-permission.user-id", |group| {
+            group.ip_permissions.iter().flat_map(|one| one.user_ids()).collect()
+        }),
+        ("owner-id", |group| vec![group.owner_id.clone()]),
+        ("vpc-id", |group| vec![group.vpc_id.clone()]),
+    ];
+
+    fn id(&self) -> &str {
+        &self.group_id
+    }
+
+    fn tags(&self) -> &[Tag] {
+        &self.tag_set
+    }
+
+    fn not_found(id: &str) -> ApiError {
+        SecurityGroup::not_found(id)
+    }
+}
+
+pub(super) fn describe(
+    rows: &Snapshot,
+    context: &Context,
+    request: DescribeSecurityGroups,
+) -> Result<DescribeSecurityGroupsResponse, ApiError> {
+    // Names find groups of the default VPC alone, and there is none.
+    if let Some(name) = request.group_name.first() {
+        return Err(ApiError::new(
+            "InvalidGroup.NotFound",
+            format!("The security group '{name}' does not exist in default VPC 'null'"),
+        ));
+    }
+    let prefix = context.prefix();
+    let mut rules: std::collections::BTreeMap<SecurityGroupId, Vec<Arc<SecurityGroupRule>>> =
+        std::collections::BTreeMap::new();
+    for rule in rows.scan::<SecurityGroupRule>(&prefix) {
+        rules.entry(rule.group_id.clone()).or_default().push(rule);
+    }
+    let items = rows.scan::<SecurityGroup>(&prefix).map(|group| {
+        let rules = rules.get(&group.id).map_or(&[][..], Vec::as_slice);
+        SecurityGroupDescription::new(rows, context, &group, rules)
+    });
+    let page = Ask {
+        ids: &request.group_id,
+        filters: &request.filter,
+        max_results: request.max_results,
+        next_token: request.next_token.as_deref(),
+    }
+    .page(items)?;
+    answer(
+        request.dry_run,
+        DescribeSecurityGroupsResponse { security_group_info: page.items, next_token: page.next_token },
+    )
+}

@@ -1,0 +1,571 @@
+//! Security group rules: one row a rule, whichever call made it.
+
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use store::{Row, Snapshot, Tx};
+use types::{AccountId, PartId, Region, SecurityGroupId, SecurityGroupRuleId, VpcId};
+use wire::ApiError;
+
+use crate::context::Context;
+use crate::ec2::filter::{Ask, Filter, Item, Values};
+use crate::ec2::permission::{IpPermission, RuleRequest, check_description, protocol_name};
+use crate::ec2::security_group::{self, SecurityGroup};
+use crate::ec2::tag::{self, Tag, TagSpecification};
+use crate::ec2::{DONE, Done, Resource, answer};
+
+pub use crate::ec2::permission::{Peer, Permission};
+
+/// A rule of a security group.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SecurityGroupRule {
+    /// Its account.
+    pub account: AccountId,
+    /// Its region.
+    pub region: Region,
+    /// Its id.
+    pub id: SecurityGroupRuleId,
+    /// Its group.
+    pub group_id: SecurityGroupId,
+    /// The group's VPC.
+    pub vpc_id: VpcId,
+    /// Whether it speaks of what goes out.
+    pub egress: bool,
+    /// What it allows.
+    pub permission: Permission,
+    /// Words of the user's.
+    pub description: Option<String>,
+}
+
+super::row!(SecurityGroupRule, "ec2_security_group_rule", |rule| vec![PartId::Vpc(rule.vpc_id.clone())]);
+
+impl Resource for SecurityGroupRule {
+    const TYPE: &'static str = "security-group-rule";
+    const PREFIX: &'static str = SecurityGroupRuleId::PREFIX;
+
+    fn not_found(id: &str) -> ApiError {
+        ApiError::new(
+            "InvalidSecurityGroupRuleId.NotFound",
+            format!("The security group rule ID '{id}' does not exist"),
+        )
+    }
+}
+
+/// The most rules of a group in one direction. Source: "Amazon VPC quotas".
+const MOST: usize = 60;
+
+/// A group's rules, by id.
+pub fn of_group(rows: &Snapshot, context: &Context, id: &SecurityGroupId) -> Vec<Arc<SecurityGroupRule>> {
+    rows.scan::<SecurityGroupRule>(&context.prefix()).filter(|rule| rule.group_id == *id).collect()
+}
+
+fn put(
+    rows: &mut Tx,
+    group: &SecurityGroup,
+    egress: bool,
+    permission: Permission,
+    description: Option<String>,
+) -> Arc<SecurityGroupRule> {
+    rows.put(SecurityGroupRule {
+        account: group.account.clone(),
+        region: group.region.clone(),
+        id: SecurityGroupRuleId::mint(),
+        group_id: group.id.clone(),
+        vpc_id: group.vpc_id.clone(),
+        egress,
+        permission,
+        description,
+    })
+}
+
+fn everything(peer: Peer) -> Permission {
+    Permission { protocol: desired::Protocol::All, ports: None, peer }
+}
+
+/// The rule that every new group has.
+pub(super) fn allow_all_egress(rows: &mut Tx, group: &SecurityGroup) {
+    put(rows, group, true, everything(Peer::Ipv4(Ipv4Net::default())), None);
+}
+
+/// The rule that a VPC's default group has.
+pub(super) fn allow_own_ingress(rows: &mut Tx, group: &SecurityGroup) {
+    put(rows, group, false, everything(Peer::Group(group.id.clone())), None);
+}
+
+/// A rule in the words of AWS's errors: `peer: 0.0.0.0/0, TCP, from port: 80, to port: 80, ALLOW`.
+fn in_words(permission: &Permission) -> String {
+    let name = protocol_name(permission.protocol).to_ascii_uppercase();
+    let what = match (permission.protocol, permission.ports) {
+        (desired::Protocol::All, _) => "ALL".to_owned(),
+        (desired::Protocol::Tcp | desired::Protocol::Udp, Some(ports)) => {
+            format!("{name}, from port: {}, to port: {}", ports.from, ports.to)
+        }
+        (_, Some(ports)) => format!("{name}, type: {}, code: {}", ports.from, ports.to),
+        (_, None) => name,
+    };
+    format!("peer: {}, {what}, ALLOW", permission.peer)
+}
+
+/// Authorizes and revokes rules of a group: by permissions, by the short form of one, or (to revoke) by rule ids.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Authorize {
+    group_id: String,
+    #[serde(default)]
+    ip_permissions: Vec<IpPermission>,
+    ip_protocol: Option<String>,
+    from_port: Option<i32>,
+    to_port: Option<i32>,
+    cidr_ip: Option<String>,
+    #[serde(default)]
+    tag_specification: Vec<TagSpecification>,
+    dry_run: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AuthorizeResponse {
+    r#return: bool,
+    security_group_rule_set: Vec<RuleDescription>,
+}
+
+pub(super) fn authorize_ingress(
+    rows: &mut Tx,
+    context: &Context,
+    request: Authorize,
+) -> Result<AuthorizeResponse, ApiError> {
+    authorize(rows, context, request, false)
+}
+
+pub(super) fn authorize_egress(
+    rows: &mut Tx,
+    context: &Context,
+    request: Authorize,
+) -> Result<AuthorizeResponse, ApiError> {
+    authorize(rows, context, request, true)
+}
+
+/// The rules that a list of permissions stands for.
+fn expand(
+    rows: &Snapshot,
+    context: &Context,
+    group: &SecurityGroup,
+    permissions: &[IpPermission],
+) -> Result<Vec<(Permission, Option<String>)>, ApiError> {
+    let mut all: Vec<(Permission, Option<String>)> = Vec::new();
+    for permission in permissions {
+        for rule in permission.rules(rows, context, group)? {
+            if all.iter().any(|(earlier, _)| *earlier == rule.0) {
+                return Err(ApiError::new(
+                    "InvalidParameterValue",
+                    "The same permission must not appear multiple times",
+                ));
+            }
+            all.push(rule);
+        }
+    }
+    Ok(all)
+}
+
+fn authorize(
+    rows: &mut Tx,
+    context: &Context,
+    request: Authorize,
+    egress: bool,
+) -> Result<AuthorizeResponse, ApiError> {
+    let group = security_group::get(rows, context, &request.group_id)?;
+    let short = IpPermission::short(request.ip_protocol, request.from_port, request.to_port, request.cidr_ip);
+    let permissions: Vec<IpPermission> = request.ip_permissions.into_iter().chain(short).collect();
+    if permissions.is_empty() {
+        return Err(ApiError::new(
+            "MissingParameter",
+            "The request must contain the parameter ipPermissions",
+        ));
+    }
+    let wanted = expand(rows, context, &group, &permissions)?;
+    let there: Vec<_> =
+        of_group(rows, context, &group.id).into_iter().filter(|rule| rule.egress == egress).collect();
+    if let Some((double, _)) =
+        wanted.iter().find(|(permission, _)| there.iter().any(|rule| rule.permission == *permission))
+    {
+        return Err(duplicate(double));
+    }
+    if there.len() + wanted.len() > MOST {
+        return Err(ApiError::new(
+            "RulesPerSecurityGroupLimitExceeded",
+            "The maximum number of rules per security group has been reached.",
+        ));
+    }
+    let mut shown = Vec::with_capacity(wanted.len());
+    for (permission, description) in wanted {
+        let rule = put(rows, &group, egress, permission, description);
+        tag::specify::<SecurityGroupRule>(rows, context, &rule.id, &request.tag_specification)?;
+        shown.push(RuleDescription::new(rows, context, &rule));
+    }
+    answer(request.dry_run, AuthorizeResponse { r#return: true, security_group_rule_set: shown })
+}
+
+fn duplicate(permission: &Permission) -> ApiError {
+    ApiError::new(
+        "InvalidPermission.Duplicate",
+        format!("the specified rule \"{}\" already exists", in_words(permission)),
+    )
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Revoke {
+    group_id: String,
+    #[serde(default)]
+    ip_permissions: Vec<IpPermission>,
+    ip_protocol: Option<String>,
+    from_port: Option<i32>,
+    to_port: Option<i32>,
+    cidr_ip: Option<String>,
+    #[serde(default)]
+    security_group_rule_id: Vec<String>,
+    dry_run: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RevokeResponse {
+    r#return: bool,
+    revoked_security_group_rule_set: Vec<RevokedRule>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RevokedRule {
+    security_group_rule_id: String,
+    group_id: String,
+    is_egress: bool,
+    ip_protocol: String,
+    from_port: i32,
+    to_port: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cidr_ipv4: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cidr_ipv6: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referenced_group_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+}
+
+pub(super) fn revoke_ingress(
+    rows: &mut Tx,
+    context: &Context,
+    request: Revoke,
+) -> Result<RevokeResponse, ApiError> {
+    revoke(rows, context, request, false)
+}
+
+pub(super) fn revoke_egress(
+    rows: &mut Tx,
+    context: &Context,
+    request: Revoke,
+) -> Result<RevokeResponse, ApiError> {
+    revoke(rows, context, request, true)
+}
+
+fn revoke(
+    rows: &mut Tx,
+    context: &Context,
+    request: Revoke,
+    egress: bool,
+) -> Result<RevokeResponse, ApiError> {
+    let group = security_group::get(rows, context, &request.group_id)?;
+    let short = IpPermission::short(request.ip_protocol, request.from_port, request.to_port, request.cidr_ip);
+    let permissions: Vec<IpPermission> = request.ip_permissions.into_iter().chain(short).collect();
+    if permissions.is_empty() && request.security_group_rule_id.is_empty() {
+        return Err(ApiError::new(
+            "MissingParameter",
+            "The request must contain the parameter ipPermissions or securityGroupRuleIds",
+        ));
+    }
+    let mut gone: Vec<Arc<SecurityGroupRule>> = Vec::new();
+    for id in &request.security_group_rule_id {
+        gone.push(of_this_group(rows, context, &group, id, egress)?);
+    }
+    let there = of_group(rows, context, &group.id);
+    for (permission, _) in expand(rows, context, &group, &permissions)? {
+        let Some(rule) = there.iter().find(|rule| rule.egress == egress && rule.permission == permission)
+        else {
+            return Err(ApiError::new(
+                "InvalidPermission.NotFound",
+                "The specified rule does not exist in this security group.",
+            ));
+        };
+        gone.push(rule.clone());
+    }
+    let mut shown = Vec::with_capacity(gone.len());
+    for rule in gone {
+        tag::forget(rows, context, &rule.id);
+        rows.delete::<SecurityGroupRule>(&rule.key());
+        let all = RuleDescription::new(rows, context, &rule);
+        shown.push(RevokedRule {
+            security_group_rule_id: all.security_group_rule_id,
+            group_id: all.group_id,
+            is_egress: all.is_egress,
+            ip_protocol: all.ip_protocol,
+            from_port: all.from_port,
+            to_port: all.to_port,
+            cidr_ipv4: all.cidr_ipv4,
+            cidr_ipv6: all.cidr_ipv6,
+            referenced_group_id: all.referenced_group_info.map(|group| group.group_id),
+            description: all.description,
+        });
+    }
+    answer(request.dry_run, RevokeResponse { r#return: true, revoked_security_group_rule_set: shown })
+}
+
+/// The rule of this id, which must be one of this group's in this direction.
+fn of_this_group(
+    rows: &Snapshot,
+    context: &Context,
+    group: &SecurityGroup,
+    id: &str,
+    egress: bool,
+) -> Result<Arc<SecurityGroupRule>, ApiError> {
+    super::get::<SecurityGroupRule>(rows, context, id)
+        .ok()
+        .filter(|rule| rule.group_id == group.id && rule.egress == egress)
+        .ok_or_else(|| SecurityGroupRule::not_found(id))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ModifySecurityGroupRules {
+    group_id: String,
+    security_group_rule: Vec<RuleUpdate>,
+    dry_run: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RuleUpdate {
+    security_group_rule_id: String,
+    security_group_rule: RuleRequest,
+}
+
+pub(super) fn modify(
+    rows: &mut Tx,
+    context: &Context,
+    request: ModifySecurityGroupRules,
+) -> Result<Done, ApiError> {
+    let group = security_group::get(rows, context, &request.group_id)?;
+    for update in request.security_group_rule {
+        let old = super::get::<SecurityGroupRule>(rows, context, &update.security_group_rule_id)?;
+        if old.group_id != group.id {
+            return Err(SecurityGroupRule::not_found(&update.security_group_rule_id));
+        }
+        let permission = update.security_group_rule.permission(rows, context, &group)?;
+        let double = of_group(rows, context, &group.id)
+            .into_iter()
+            .any(|rule| rule.id != old.id && rule.egress == old.egress && rule.permission == permission);
+        if double {
+            return Err(duplicate(&permission));
+        }
+        let description = update.security_group_rule.description.filter(|text| !text.is_empty());
+        rows.put(SecurityGroupRule { permission, description, ..(*old).clone() });
+    }
+    answer(request.dry_run, DONE)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct UpdateDescriptions {
+    group_id: String,
+    #[serde(default)]
+    ip_permissions: Vec<IpPermission>,
+    #[serde(default)]
+    security_group_rule_description: Vec<RuleDescriptionUpdate>,
+    dry_run: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RuleDescriptionUpdate {
+    security_group_rule_id: String,
+    description: Option<String>,
+}
+
+pub(super) fn update_ingress_descriptions(
+    rows: &mut Tx,
+    context: &Context,
+    request: UpdateDescriptions,
+) -> Result<Done, ApiError> {
+    update_descriptions(rows, context, request, false)
+}
+
+pub(super) fn update_egress_descriptions(
+    rows: &mut Tx,
+    context: &Context,
+    request: UpdateDescriptions,
+) -> Result<Done, ApiError> {
+    update_descriptions(rows, context, request, true)
+}
+
+fn update_descriptions(
+    rows: &mut Tx,
+    context: &Context,
+    request: UpdateDescriptions,
+    egress: bool,
+) -> Result<Done, ApiError> {
+    let group = security_group::get(rows, context, &request.group_id)?;
+    if request.ip_permissions.is_empty() && request.security_group_rule_description.is_empty() {
+        return Err(ApiError::new(
+            "MissingParameter",
+            "The request must contain the parameter ipPermissions or securityGroupRuleDescriptions",
+        ));
+    }
+    let there = of_group(rows, context, &group.id);
+    let mut changes: Vec<(Arc<SecurityGroupRule>, Option<String>)> = Vec::new();
+    for (permission, description) in expand(rows, context, &group, &request.ip_permissions)? {
+        let found = there.iter().find(|rule| rule.egress == egress && rule.permission == permission);
+        let Some(rule) = found else {
+            return Err(ApiError::new(
+                "InvalidPermission.NotFound",
+                "The specified rule does not exist in this security group.",
+            ));
+        };
+        changes.push((rule.clone(), description));
+    }
+    for update in request.security_group_rule_description {
+        let rule = of_this_group(rows, context, &group, &update.security_group_rule_id, egress)?;
+        check_description(update.description.as_deref())?;
+        changes.push((rule, update.description.filter(|text| !text.is_empty())));
+    }
+    for (rule, description) in changes {
+        rows.put(SecurityGroupRule { description, ..(*rule).clone() });
+    }
+    answer(request.dry_run, DONE)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct DescribeSecurityGroupRules {
+    #[serde(default)]
+    filter: Vec<Filter>,
+    #[serde(default)]
+    security_group_rule_id: Vec<String>,
+    max_results: Option<i32>,
+    next_token: Option<String>,
+    dry_run: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DescribeSecurityGroupRulesResponse {
+    security_group_rule_set: Vec<RuleDescription>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RuleDescription {
+    security_group_rule_id: String,
+    security_group_rule_arn: String,
+    group_id: String,
+    group_owner_id: String,
+    is_egress: bool,
+    ip_protocol: String,
+    from_port: i32,
+    to_port: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cidr_ipv4: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cidr_ipv6: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referenced_group_info: Option<ReferencedGroup>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    tag_set: Vec<Tag>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReferencedGroup {
+    group_id: String,
+    user_id: String,
+    vpc_id: String,
+}
+
+impl RuleDescription {
+    fn new(rows: &Snapshot, context: &Context, rule: &SecurityGroupRule) -> Self {
+        let Permission { protocol, ports, peer } = &rule.permission;
+        let mut shown = Self {
+            security_group_rule_id: rule.id.to_string(),
+            security_group_rule_arn: context
+                .arn("ec2", format!("security-group-rule/{}", rule.id))
+                .to_string(),
+            group_id: rule.group_id.to_string(),
+            group_owner_id: rule.account.to_string(),
+            is_egress: rule.egress,
+            ip_protocol: protocol_name(*protocol),
+            from_port: ports.map_or(-1, |ports| ports.from),
+            to_port: ports.map_or(-1, |ports| ports.to),
+            cidr_ipv4: None,
+            cidr_ipv6: None,
+            referenced_group_info: None,
+            description: rule.description.clone(),
+            tag_set: tag::of(rows, context, &rule.id),
+        };
+        match peer {
+            Peer::Ipv4(net) => shown.cidr_ipv4 = Some(net.to_string()),
+            Peer::Ipv6(net) => shown.cidr_ipv6 = Some(net.to_string()),
+            Peer::Group(id) => {
+                shown.referenced_group_info = Some(ReferencedGroup {
+                    group_id: id.to_string(),
+                    user_id: rule.account.to_string(),
+                    vpc_id: rule.vpc_id.to_string(),
+                });
+            }
+        }
+        shown
+    }
+}
+
+impl Item for RuleDescription {
+    const FILTERS: &'static [(&'static str, Values<Self>)] = &[
+        ("group-id", |rule| vec![rule.group_id.clone()]),
+        ("security-group-rule-id", |rule| vec![rule.security_group_rule_id.clone()]),
+    ];
+
+    fn id(&self) -> &str {
+        &self.security_group_rule_id
+    }
+
+    fn tags(&self) -> &[Tag] {
+        &self.tag_set
+    }
+
+    fn not_found(id: &str) -> ApiError {
+        SecurityGroupRule::not_found(id)
+    }
+}
+
+pub(super) fn describe(
+    rows: &Snapshot,
+    context: &Context,
+    request: DescribeSecurityGroupRules,
+) -> Result<DescribeSecurityGroupRulesResponse, ApiError> {
+    let prefix = context.prefix();
+    let page = Ask {
+        ids: &request.security_group_rule_id,
+        filters: &request.filter,
+        max_results: request.max_results,
+        next_token: request.next_token.as_deref(),
+    }
+    .page(rows.scan::<SecurityGroupRule>(&prefix).map(|rule| RuleDescription::new(rows, context, &rule)))?;
+    answer(
+        request.dry_run,
+        DescribeSecurityGroupRulesResponse {
+            security_group_rule_set: page.items,
+            next_token: page.next_token,
+        },
+    )
+}
