@@ -215,17 +215,12 @@ impl Api {
                 request_id: request_id.to_owned(),
             })
         };
-        let presented = match Presented::parse(signed) {
-            Ok(presented) => presented,
-            Err(_) if self.settings.auth == Auth::Off => {
-                return context(self.settings.account.clone(), "us-east-1", Principal::Root);
-            }
-            Err(refusal) => return Err(refuse(refusal)),
-        };
         if self.settings.auth == Auth::Off {
-            let region = if is_region(&presented.region) { &*presented.region } else { "us-east-1" };
+            let region = sigv4::claimed_region(signed).filter(|region| is_region(region));
+            let region = region.as_deref().unwrap_or("us-east-1");
             return context(self.settings.account.clone(), region, Principal::Root);
         }
+        let presented = Presented::parse(signed).map_err(refuse)?;
         presented.check_scope(service.name(), is_region).map_err(refuse)?;
         presented.check_time(now, family).map_err(refuse)?;
         let (account, principal, secret) = if presented.access_key_id == self.settings.access_key_id {

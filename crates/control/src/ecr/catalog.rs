@@ -78,11 +78,9 @@ impl Catalog for EcrCatalog {
             return Err(CatalogError::NotAuthorized);
         }
         match token::redeem(&self.settings.token_key, password, Timestamp::now()) {
-            Ok(bearer) => Ok(Session {
-                account: bearer.account,
-                region: bearer.region,
-                principal: bearer.principal,
-            }),
+            Ok(bearer) => {
+                Ok(Session { account: bearer.account, region: bearer.region, principal: bearer.principal })
+            }
             Err(Refused::Unknown) => Err(CatalogError::NotAuthorized),
             Err(Refused::Expired) => Err(CatalogError::Expired),
         }

@@ -358,7 +358,11 @@ pub(super) fn list_images(
     let images = lookup::images(rows, &repository);
     let all = images.iter().filter(|image| request.filter.takes(image)).flat_map(|image| ids(image));
     let name = |id: &ImageId| {
-        format!("{}:{}", id.image_digest.as_deref().unwrap_or_default(), id.image_tag.as_deref().unwrap_or_default())
+        format!(
+            "{}:{}",
+            id.image_digest.as_deref().unwrap_or_default(),
+            id.image_tag.as_deref().unwrap_or_default()
+        )
     };
     let most = page_size(request.max_results)?;
     let page = page(all, name, Some(most), request.next_token.as_deref()).map_err(invalid_token)?;
@@ -419,7 +423,10 @@ pub(super) fn batch_delete_image(
             answer.failures.push(Failure {
                 image_id: id,
                 failure_code: "ImageReferencedByManifestList",
-                failure_reason: format!("Requested image referenced by manifest list: [{}]", indexes.join(", ")),
+                failure_reason: format!(
+                    "Requested image referenced by manifest list: [{}]",
+                    indexes.join(", ")
+                ),
             });
         }
     }

@@ -1,6 +1,8 @@
 //! The service `ecr`: repositories and what is in them. The bytes are the registry's (crate `registry`), which asks
 //! [`catalog`] what exists and who may.
 
+#![allow(clippy::needless_pass_by_value, reason = "a handler owns its request")]
+
 pub mod catalog;
 mod image;
 mod layer;
@@ -31,15 +33,15 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ecr, BatchDeleteImage, image::batch_delete_image),
     read!(Ecr, BatchGetImage, image::batch_get_image),
     write!(Ecr, CreateRepository, repository::create_repository),
-    read!(Ecr, DeleteLifecyclePolicy, policies::no_lifecycle_policy),
+    read!(Ecr, DeleteLifecyclePolicy, policies::delete_lifecycle_policy),
     write!(Ecr, DeleteRepository, repository::delete_repository),
-    read!(Ecr, DeleteRepositoryPolicy, policies::no_repository_policy),
+    read!(Ecr, DeleteRepositoryPolicy, policies::delete_repository_policy),
     read!(Ecr, DescribeImages, image::describe_images),
     read!(Ecr, DescribeRepositories, repository::describe_repositories),
     read!(Ecr, GetAuthorizationToken, token::get_authorization_token),
     read!(Ecr, GetDownloadUrlForLayer, layer::get_download_url_for_layer),
-    read!(Ecr, GetLifecyclePolicy, policies::no_lifecycle_policy),
-    read!(Ecr, GetRepositoryPolicy, policies::no_repository_policy),
+    read!(Ecr, GetLifecyclePolicy, policies::get_lifecycle_policy),
+    read!(Ecr, GetRepositoryPolicy, policies::get_repository_policy),
     read!(Ecr, ListImages, image::list_images),
     read!(Ecr, ListTagsForResource, tags::list_tags_for_resource),
     write!(Ecr, PutImageScanningConfiguration, repository_settings::put_image_scanning_configuration),

@@ -18,38 +18,58 @@ pub(super) struct ByName {
     repository_name: String,
 }
 
-/// Of reading and of deleting one.
-pub(super) fn no_lifecycle_policy(
+/// The answer to reading and to deleting a policy that no repository has.
+fn none(
     rows: &Snapshot,
     context: &Context,
-    request: ByName,
+    action: &str,
+    request: &ByName,
+    (code, kind): (&'static str, &str),
 ) -> Result<Done, ApiError> {
-    named(rows, context, "GetLifecyclePolicy", &request.repository_name)?;
+    named(rows, context, action, &request.repository_name)?;
     request.registry_id.check(context)?;
     Err(ApiError::new(
-        "LifecyclePolicyNotFoundException",
+        code,
         format!(
-            "Lifecycle policy does not exist for the repository with name '{}' in the registry with id '{}'",
+            "{kind} policy does not exist for the repository with name '{}' in the registry with id '{}'",
             request.repository_name, context.account
         ),
     ))
 }
 
-/// Of reading and of deleting one.
-pub(super) fn no_repository_policy(
+const LIFECYCLE: (&str, &str) = ("LifecyclePolicyNotFoundException", "Lifecycle");
+const REPOSITORY: (&str, &str) = ("RepositoryPolicyNotFoundException", "Repository");
+
+pub(super) fn get_lifecycle_policy(
     rows: &Snapshot,
     context: &Context,
     request: ByName,
 ) -> Result<Done, ApiError> {
-    named(rows, context, "GetRepositoryPolicy", &request.repository_name)?;
-    request.registry_id.check(context)?;
-    Err(ApiError::new(
-        "RepositoryPolicyNotFoundException",
-        format!(
-            "Repository policy does not exist for the repository with name '{}' in the registry with id '{}'",
-            request.repository_name, context.account
-        ),
-    ))
+    none(rows, context, "GetLifecyclePolicy", &request, LIFECYCLE)
+}
+
+pub(super) fn delete_lifecycle_policy(
+    rows: &Snapshot,
+    context: &Context,
+    request: ByName,
+) -> Result<Done, ApiError> {
+    none(rows, context, "DeleteLifecyclePolicy", &request, LIFECYCLE)
+}
+
+pub(super) fn get_repository_policy(
+    rows: &Snapshot,
+    context: &Context,
+    request: ByName,
+) -> Result<Done, ApiError> {
+    none(rows, context, "GetRepositoryPolicy", &request, REPOSITORY)
+}
+
+pub(super) fn delete_repository_policy(
+    rows: &Snapshot,
+    context: &Context,
+    request: ByName,
+) -> Result<Done, ApiError> {
+    none(rows, context, "DeleteRepositoryPolicy", &request, REPOSITORY)
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,7 +88,9 @@ pub(super) fn put_lifecycle_policy(
     request: PutLifecyclePolicy,
 ) -> Result<Done, ApiError> {
     named(rows, context, "PutLifecyclePolicy", &request.repository_name)?;
-    Err(ApiError::unsupported("lifecycle policies of repositories (ecr:PutLifecyclePolicy): images would not expire"))
+    Err(ApiError::unsupported(
+        "lifecycle policies of repositories (ecr:PutLifecyclePolicy): images would not expire",
+    ))
 }
 
 #[derive(Debug, Deserialize)]

@@ -40,8 +40,13 @@ fn name_of(context: &Context, arn: &str) -> Result<String, ApiError> {
         Some((name, arn))
     });
     match name {
-        None => Err(ApiError::new("InvalidParameterException", format!("Invalid parameter at 'resourceArn': '{arn}'"))),
-        Some((name, arn)) if arn.account == context.account.as_str() && arn.region == context.region.as_str() => {
+        None => Err(ApiError::new(
+            "InvalidParameterException",
+            format!("Invalid parameter at 'resourceArn': '{arn}'"),
+        )),
+        Some((name, arn))
+            if arn.account == context.account.as_str() && arn.region == context.region.as_str() =>
+        {
             Ok(name)
         }
         Some((name, _)) => Err(not_found(context, &name)),

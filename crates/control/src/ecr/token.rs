@@ -61,9 +61,12 @@ fn mac(key: &[u8; 32], payload: &str) -> (hmac::Key, Vec<u8>) {
 pub fn issue(key: &[u8; 32], bearer: &Bearer, expires: Timestamp) -> String {
     let session = match &bearer.principal {
         Principal::Root => None,
-        Principal::Session { role, role_id, session } => Some((role.clone(), role_id.clone(), session.clone())),
+        Principal::Session { role, role_id, session } => {
+            Some((role.clone(), role_id.clone(), session.clone()))
+        }
     };
-    let payload = Payload { account: bearer.account.clone(), region: bearer.region.clone(), session, expires };
+    let payload =
+        Payload { account: bearer.account.clone(), region: bearer.region.clone(), session, expires };
     let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&payload).unwrap_or_default());
     let (key, text) = mac(key, &payload);
     format!("{payload}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&key, &text)))
@@ -83,9 +86,11 @@ pub fn redeem(key: &[u8; 32], password: &str, now: Timestamp) -> Result<Bearer, 
     if payload.expires <= now {
         return Err(Refused::Expired);
     }
-    let principal = payload
-        .session
-        .map_or(Principal::Root, |(role, role_id, session)| Principal::Session { role, role_id, session });
+    let principal = payload.session.map_or(Principal::Root, |(role, role_id, session)| Principal::Session {
+        role,
+        role_id,
+        session,
+    });
     Ok(Bearer { account: payload.account, region: payload.region, principal })
 }
 

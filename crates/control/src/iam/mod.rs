@@ -2,6 +2,8 @@
 //!
 //! `policy` decides, `access` asks it for a caller; the other files are a resource each.
 
+#![allow(clippy::needless_pass_by_value, reason = "a handler owns its request")]
+
 mod access;
 mod attachment;
 mod aws_managed;
@@ -13,9 +15,9 @@ mod role;
 mod role_tags;
 pub mod service_linked_role;
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod user;
 mod validate;
 

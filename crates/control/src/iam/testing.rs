@@ -26,11 +26,7 @@ pub(crate) fn root() -> Keys {
 }
 
 pub(crate) fn of(session: &SessionKey) -> Keys {
-    (
-        session.access_key_id.clone(),
-        session.secret_access_key.clone(),
-        Some(session.session_token.clone()),
-    )
+    (session.access_key_id.clone(), session.secret_access_key.clone(), Some(session.session_token.clone()))
 }
 
 impl Verifying {
@@ -93,7 +89,12 @@ impl Verifying {
             r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"000000000001"},"Action":"sts:AssumeRole"}}"#,
         );
         let root = root();
-        self.ok(&root, Service::Iam, "CreateRole", &format!("RoleName={role}&AssumeRolePolicyDocument={trust}"));
+        self.ok(
+            &root,
+            Service::Iam,
+            "CreateRole",
+            &format!("RoleName={role}&AssumeRolePolicyDocument={trust}"),
+        );
         if let Some(statement) = statement {
             let document = form(&format!("{{\"Version\":\"2012-10-17\",\"Statement\":{statement}}}"));
             let body = format!("RoleName={role}&PolicyName=inline&PolicyDocument={document}");

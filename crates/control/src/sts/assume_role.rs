@@ -67,7 +67,8 @@ fn invalid(message: impl Into<String>) -> ApiError {
 /// AWS says the same whether the role does not exist or does not trust the caller.
 fn denied(context: &Context, role_arn: &str) -> ApiError {
     let user = context.principal.arn(&context.account);
-    let message = format!("User: {user} is not authorized to perform: sts:AssumeRole on resource: {role_arn}");
+    let message =
+        format!("User: {user} is not authorized to perform: sts:AssumeRole on resource: {role_arn}");
     ApiError::new("AccessDenied", message).with_status(StatusCode::FORBIDDEN)
 }
 
@@ -142,8 +143,9 @@ fn allowed(rows: &Tx, context: &Context, role: &Role, request: &AssumeRole) -> R
         None => Caller::Root { account },
         Some(role) => Caller::Session { account, role, session: &session_arn },
     };
-    let mut keys = iam::keys(rows, &context.account, &context.principal, context.region.as_str(), context.now)
-        .with("sts:RoleSessionName", &*request.role_session_name);
+    let mut keys =
+        iam::keys(rows, &context.account, &context.principal, context.region.as_str(), context.now)
+            .with("sts:RoleSessionName", &*request.role_session_name);
     if let Some(external_id) = &request.external_id {
         keys = keys.with("sts:ExternalId", &**external_id);
     }

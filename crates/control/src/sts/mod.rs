@@ -1,5 +1,7 @@
 //! The service `sts`: who calls, and sessions of roles.
 
+#![allow(clippy::needless_pass_by_value, reason = "a handler owns its request")]
+
 mod assume_role;
 mod caller_identity;
 pub mod session;

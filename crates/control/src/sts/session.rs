@@ -85,7 +85,8 @@ pub fn mint_for_task(
     now: Timestamp,
 ) -> Result<SessionKey, NotAssumable> {
     let refused = || NotAssumable { role_arn: role_arn.to_owned() };
-    let role = iam::find_by_arn(rows, role_arn).filter(|role| role.account == *account).ok_or_else(refused)?;
+    let role =
+        iam::find_by_arn(rows, role_arn).filter(|role| role.account == *account).ok_or_else(refused)?;
     let name = task_arn.rsplit('/').next().unwrap_or(task_arn);
     let keys = Keys::default()
         .with("aws:RequestedRegion", region.as_str())

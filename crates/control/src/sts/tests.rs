@@ -46,7 +46,8 @@ fn a_session_s_token_is_part_of_its_key() {
     let (id, secret, token) = api.session("app", None);
     assert!(id.starts_with("ASIA") && id.len() == 20, "{id}");
     for token in [None, Some("other".to_owned())] {
-        let (status, text) = api.call(&(id.clone(), secret.clone(), token), Service::Sts, "GetCallerIdentity", "");
+        let (status, text) =
+            api.call(&(id.clone(), secret.clone(), token), Service::Sts, "GetCallerIdentity", "");
         assert_eq!((status, element(&text, "Code")), (403, "InvalidClientTokenId"));
     }
     let (status, text) = api.call(&(id, "wrong".to_owned(), token), Service::Sts, "GetCallerIdentity", "");
@@ -85,7 +86,7 @@ fn a_task_s_role_has_to_trust_ecs_tasks() {
         for_task(&api, &format!("arn:aws:iam::000000000001:role/{refused}"), now).unwrap_err();
     }
     let words = for_task(&api, "arn:aws:iam::000000000001:role/other", now).unwrap_err();
-    expect![[r#""#]].assert_eq(&words);
+    expect!["ECS was unable to assume the role 'arn:aws:iam::000000000001:role/other' that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role."].assert_eq(&words);
 }
 
 #[test]
@@ -102,18 +103,31 @@ fn a_role_is_assumed_as_its_trust_policy_says() {
     );
     role(&api, "account", r#"{"AWS":"arn:aws:iam::000000000001:root"}"#, "");
     role(&api, "direct", r#"{"AWS":"arn:aws:iam::000000000001:role/plain"}"#, "");
-    role(&api, "external", r#"{"AWS":"000000000001"}"#, r#","Condition":{"StringEquals":{"sts:ExternalId":"x"}}"#);
+    role(
+        &api,
+        "external",
+        r#"{"AWS":"000000000001"}"#,
+        r#","Condition":{"StringEquals":{"sts:ExternalId":"x"}}"#,
+    );
     assert_eq!(assume(&may, "account", "").0, 200);
-    assert_eq!(assume(&plain, "account", "").0, 403, "the account trusts, the caller's policies do not allow");
+    assert_eq!(
+        assume(&plain, "account", "").0,
+        403,
+        "the account trusts, the caller's policies do not allow"
+    );
     assert_eq!(assume(&plain, "direct", "").0, 200, "the role names the caller");
     let (status, text) = assume(&may, "direct", "");
     assert_eq!(status, 403);
-    expect![[r#""#]].assert_eq(element(&text, "Message"));
+    expect!["User: arn:aws:sts::000000000001:assumed-role/may/test is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::000000000001:role/direct"].assert_eq(element(&text, "Message"));
     assert_eq!(assume(&root(), "external", "").0, 403);
     assert_eq!(assume(&root(), "external", "&ExternalId=x").0, 200);
     assert_eq!(assume(&root(), "absent", "").0, 403);
     let message = |more| element(&assume(&root(), "account", more).1, "Message").to_owned();
-    expect![[r#""#]].assert_eq(&message("&DurationSeconds=899"));
-    expect![[r#""#]].assert_eq(&message("&DurationSeconds=7200"));
-    expect![[r#""#]].assert_eq(&message("&SourceIdentity=me"));
+    expect!["1 validation error detected: Value &apos;899&apos; at &apos;durationSeconds&apos; failed to satisfy constraint: Member must have value greater than or equal to 900"].assert_eq(&message("&DurationSeconds=899"));
+    expect!["The requested DurationSeconds exceeds the MaxSessionDuration set for this role."]
+        .assert_eq(&message("&DurationSeconds=7200"));
+    expect![
+        "SourceIdentity: only an empty value is supported, not &quot;me&quot; by Landfall for AssumeRole"
+    ]
+    .assert_eq(&message("&SourceIdentity=me"));
 }

@@ -19,7 +19,7 @@ mod tests;
 
 pub use canonical::{Request, canonical_request, hex_sha256, sha256};
 pub use keys::SigningKeys;
-pub use presented::{Form, Presented};
+pub use presented::{Form, Presented, claimed_region};
 pub use refusal::{Family, Refusal};
 pub use sign::{Credentials, Scope, presign, sign};
 

@@ -161,7 +161,7 @@ impl<'a> Presented<'a> {
         Self::complete(
             request,
             Form::Header,
-            Cow::Borrowed(credential),
+            &Cow::Borrowed(credential),
             Cow::Borrowed(signed_headers),
             signature,
             timestamp,
@@ -212,7 +212,7 @@ impl<'a> Presented<'a> {
         Self::complete(
             request,
             Form::Presigned(expires),
-            credential,
+            &credential,
             signed_headers,
             &signature,
             timestamp,
@@ -223,13 +223,13 @@ impl<'a> Presented<'a> {
     fn complete(
         request: Request<'a>,
         form: Form,
-        credential: Cow<'a, str>,
+        credential: &Cow<'a, str>,
         signed_headers: Cow<'a, str>,
         signature: &str,
         timestamp: Timestamp,
         security_token: Option<Cow<'a, str>>,
     ) -> Result<Self, Refusal> {
-        let [access_key_id, date, region, service, terminator] = split_credential(&credential)?;
+        let [access_key_id, date, region, service, terminator] = split_credential(credential)?;
         if terminator != TERMINATOR {
             return Err(Refusal::Scope(format!(
                 "Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{}'.",
@@ -358,6 +358,18 @@ impl<'a> Presented<'a> {
         }
         Ok(computed)
     }
+}
+
+/// The region that a request's credential scope names, however wrong the rest of its signature is: for servers that do
+/// not verify signatures.
+pub fn claimed_region(request: Request<'_>) -> Option<Cow<'_, str>> {
+    if let Some(authorization) = request.values("authorization").next().and_then(text) {
+        let credential = authorization.split("Credential=").nth(1)?.split([',', ' ']).next()?;
+        return credential.split('/').nth(2).map(Cow::Borrowed);
+    }
+    let (_, value) = parameters(request.query).find(|(name, _)| *name == "X-Amz-Credential")?;
+    let credential = String::from_utf8(decode(value)).ok()?;
+    credential.split('/').nth(2).map(|region| Cow::Owned(region.to_owned()))
 }
 
 /// What a refusal shows of a hostile text: no control characters, no more than a line.
