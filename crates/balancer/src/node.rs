@@ -94,7 +94,9 @@ impl Keeper {
                 Err(error) => self.report.say(Some(error), 0),
                 Ok((found, mut threads)) => {
                     pause = RETRY.0;
+                    // In this order: at the end a thread that has nothing in flight ends at once.
                     let ending = tokio::select! {
+                        biased;
                         () = &mut gone => true,
                         () = self.replaced(&found) => false,
                         // None ends by itself but by a failure to enter.

@@ -126,6 +126,8 @@ impl Role {
         if let Some(thread) = self.thread.take() {
             assert_eq!(self.dir.ask(&Request::Stop, PATIENCE).unwrap(), Reply::Done);
             thread.join().unwrap().unwrap();
+            // Its threads would answer on: a process that ends takes them along.
+            std::fs::remove_file(self.dir.socket()).unwrap();
         }
     }
 }
