@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use registry::{Blobs, Catalog, CatalogError, Digest, Manifest, NewManifest, Reference, Session};
+use registry::{Blobs, CatalogError, Digest, Manifest, NewManifest, Reference, Session};
 use store::{Snapshot, Store, Tx};
 use types::{Arn, Timestamp};
 
@@ -16,21 +16,21 @@ use crate::context::{Principal, Settings};
 type ReadManifest = dyn Fn(&Digest) -> Result<Vec<u8>, String> + Send + Sync;
 
 /// ECR's rows as the registry sees them.
-pub struct EcrCatalog {
+pub struct Catalog {
     store: Arc<Store>,
     settings: Arc<Settings>,
     manifest: Box<ReadManifest>,
 }
 
-impl std::fmt::Debug for EcrCatalog {
+impl std::fmt::Debug for Catalog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EcrCatalog").finish_non_exhaustive()
+        f.debug_struct("Catalog").finish_non_exhaustive()
     }
 }
 
 type SessionOf = Session<Principal>;
 
-impl EcrCatalog {
+impl Catalog {
     /// Over the rows, and the registry's own blobs.
     pub fn new(store: Arc<Store>, settings: Arc<Settings>, blobs: Arc<Blobs>) -> Self {
         let manifest = move |digest: &Digest| blobs.read(digest).map_err(|error| error.to_string());
@@ -70,7 +70,7 @@ fn record(rows: &mut Tx, repository: &Repository, digest: Digest, size: u64) {
     });
 }
 
-impl Catalog for EcrCatalog {
+impl registry::Catalog for Catalog {
     type Principal = Principal;
 
     fn authenticate(&self, user: &str, password: &str) -> Result<SessionOf, CatalogError> {

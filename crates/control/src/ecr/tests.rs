@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use registry::{Catalog, CatalogError, Digest, NewManifest, Reference, suite};
+use registry::{Catalog as _, CatalogError, Digest, NewManifest, Reference, suite};
 use types::Timestamp;
 
-use super::catalog::EcrCatalog;
+use super::catalog::Catalog;
 use super::token::{Bearer, issue};
 use crate::context::Principal;
 use crate::iam::testing::Verifying;
@@ -40,9 +40,9 @@ fn hide(value: &mut serde_json::Value) {
     }
 }
 
-fn catalog(api: &Api) -> EcrCatalog {
+fn catalog(api: &Api) -> Catalog {
     let manifest = |_: &Digest| Ok(b"{\"schemaVersion\":2}".to_vec());
-    EcrCatalog::with_manifests(Arc::clone(&api.store), Arc::clone(&api.settings), Box::new(manifest))
+    Catalog::with_manifests(Arc::clone(&api.store), Arc::clone(&api.settings), Box::new(manifest))
 }
 
 fn password(principal: Principal) -> String {

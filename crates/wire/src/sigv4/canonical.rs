@@ -170,11 +170,11 @@ fn canonical_query(out: &mut Vec<u8>, query: &str) {
         start..encoded.len()
     };
     let mut pairs = Vec::new();
-    for (name, value) in parameters(query) {
+    // Compared as it is spelled: in another spelling it is no signature, and has to be signed.
+    for (name, value) in parameters(query).filter(|(name, _)| *name != "X-Amz-Signature") {
         let name = append(name);
         pairs.push((name, append(value)));
     }
-    pairs.retain(|(name, _)| &encoded[name.clone()] != b"X-Amz-Signature");
     // By name, then by value: never by the joined text, in which `=` would take part in the order.
     pairs.sort_by(|(a, x), (b, y)| {
         (&encoded[a.clone()], &encoded[x.clone()]).cmp(&(&encoded[b.clone()], &encoded[y.clone()]))
