@@ -61,7 +61,7 @@ impl Drop for Driver {
 pub(crate) enum ConnectError {
     /// Not in time.
     TimedOut,
-    /// Refused, unreachable.
+    /// Refused, unreachable, or cut.
     Refused,
 }
 
@@ -79,13 +79,19 @@ impl Pool {
 
     /// A new connection to a target.
     pub(crate) async fn connect(self: &Rc<Self>, target: &Arc<Target>) -> Result<Connection, ConnectError> {
-        let stream = match timeout(CONNECT_TIMEOUT, TcpStream::connect(target.address())).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
+        let address = target.address();
+        // A task, so that it too ends when the target is cut.
+        let attempt = spawn_local(timeout(CONNECT_TIMEOUT, TcpStream::connect(address)));
+        let driver = Driver(attempt.abort_handle());
+        let number = self.enrol(target, attempt.abort_handle());
+        let _attempt = Attempt { pool: self, target, number, _driver: driver };
+        let stream = match attempt.await {
+            Ok(Ok(Ok(stream))) => stream,
+            Ok(Ok(Err(error))) if error.kind() == std::io::ErrorKind::TimedOut => {
                 return Err(ConnectError::TimedOut);
             }
-            Ok(Err(_)) => return Err(ConnectError::Refused),
-            Err(_) => return Err(ConnectError::TimedOut),
+            Ok(Ok(Err(_))) | Err(_) => return Err(ConnectError::Refused),
+            Ok(Err(_)) => return Err(ConnectError::TimedOut),
         };
         // Without it small requests only wait longer.
         let _ = stream.set_nodelay(true);
@@ -157,6 +163,20 @@ impl Pool {
             slot.idle.retain(|kept| !kept.sender.is_closed() && now.duration_since(kept.since) < idle);
             slot.target.phase() == Phase::Serving || !slot.live.is_empty()
         });
+    }
+}
+
+/// A connection that is being made, until this is dropped.
+struct Attempt<'a> {
+    pool: &'a Pool,
+    target: &'a Target,
+    number: u64,
+    _driver: Driver,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.pool.strike(self.target, self.number);
     }
 }
 

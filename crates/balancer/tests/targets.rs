@@ -335,6 +335,30 @@ fn what_is_in_flight_is_cut_when_the_deregistration_delay_is_over() {
 }
 
 #[test]
+fn a_connection_that_is_still_being_made_is_cut_as_well() {
+    let silent = Silent::start();
+    let mut lb = Lb::with(&[silent.address], |lb| {
+        lb.target_groups[0].deregistration_delay = Duration::from_secs(1);
+    });
+    let mut client = lb.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    // The request is on its way once the target counts it; each generation tells the counts of its moment.
+    loop {
+        lb.change(|_| ());
+        if lb.wait("told", |_| true).targets[common::GROUP][0].in_flight == 1 {
+            break;
+        }
+    }
+    let (response, time) = timed(|| {
+        lb.drain(silent.address);
+        client.receive()
+    });
+    assert_eq!(response.status, 502);
+    assert!(time < Duration::from_secs(5), "{time:?}");
+    lb.wait("drained", |status| health_of(status, silent.address) == HealthState::Drained);
+}
+
+#[test]
 fn a_target_that_is_forgotten_lets_its_requests_end() {
     let (backend, barrier) = held();
     let mut lb = Lb::healthy(&[backend.address]);
