@@ -1,0 +1,76 @@
+//! `cargo xtask bench`: what is promised in numbers, measured.
+//!
+//! Each bench runs several rounds against the release binary and writes its table, with the command that made it, to its
+//! own place in docs/benchmarks.md.
+
+mod auth;
+mod build;
+mod memory;
+mod page;
+mod server;
+mod size;
+mod startup;
+mod statistics;
+
+use std::time::Duration;
+
+use crate::program::Program;
+use crate::{Error, repository};
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    which: Which,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Which {
+    /// From the start of `serve` to its first answer.
+    Startup(Rounds),
+    /// Signed requests a second: 10,000 distinct ones from two keys at 16 connections, 1 in 1,000 with a wrong signature.
+    Auth(Rounds),
+    /// Memory of all processes of a running stack, `landfall demo`'s for example.
+    Memory(memory::Args),
+    /// The stripped binary.
+    Size,
+    /// A clean release build.
+    Build,
+}
+
+#[derive(Debug, clap::Args)]
+struct Rounds {
+    /// How often
+    #[arg(long, default_value_t = 9)]
+    rounds: usize,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    if cfg!(debug_assertions) && !matches!(args.which, Which::Build) {
+        // The client side must not be what is measured.
+        return again_optimised();
+    }
+    if !matches!(args.which, Which::Build | Which::Memory(_)) {
+        let build = Program::cargo().args(["build", "--release", "--package", "landfall"]);
+        let ended = build.limit(Duration::from_secs(3600)).show()?;
+        if !ended.status.success() {
+            return Err("the release build failed".into());
+        }
+    }
+    let binary = repository::landfall("release");
+    match &args.which {
+        Which::Startup(rounds) => startup::run(&binary, rounds.rounds),
+        Which::Auth(rounds) => auth::run(&binary, rounds.rounds),
+        Which::Memory(args) => memory::run(args),
+        Which::Size => size::run(&binary),
+        Which::Build => build::run(),
+    }
+}
+
+fn again_optimised() -> Result<(), Error> {
+    let program = Program::cargo()
+        .args(["run", "--quiet", "--release", "--package", "xtask", "--"])
+        .args(std::env::args_os().skip(1))
+        .limit(Duration::from_secs(7200));
+    if program.show()?.status.success() { Ok(()) } else { Err("the bench failed".into()) }
+}

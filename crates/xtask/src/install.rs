@@ -1,0 +1,90 @@
+//! What the tests need beyond the build.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::program::{Program, is_there};
+use crate::{Error, repository};
+
+/// Programs of the tests, and the Debian packages that hold them.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("skopeo", "skopeo"),
+    ("buildah", "buildah"),
+    ("curl", "curl"),
+    ("nft", "nftables"),
+    ("python3", "python3"),
+];
+/// `cargo deny`, as CI wants it.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Debian packages that are missing. `nft` is the tests' second opinion; Landfall itself does not use it.
+pub(crate) fn debian_packages() -> Result<(), Error> {
+    let mut missing: Vec<&str> =
+        PROGRAMS.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect();
+    if is_there("python3") && Program::new("python3").args(["-c", "import ensurepip, venv"]).quiet().is_err()
+        || missing.contains(&"python3")
+    {
+        missing.push("python3-venv");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !is_there("apt-get") {
+        return Err(format!(
+            "the tests need {}: install them, or leave them out with --no-install",
+            missing.join(", ")
+        )
+        .into());
+    }
+    println!("installing what the tests need: {}", missing.join(", "));
+    let apt = |args: &[&str]| {
+        let ended = Program::new("apt-get")
+            .args(args)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .limit(Duration::from_secs(900))
+            .show()?;
+        if ended.status.success() { Ok(()) } else { Err(Error::from("apt-get failed")) }
+    };
+    apt(&["update", "-q"])?;
+    let mut install = vec!["install", "-q", "-y", "--no-install-recommends"];
+    install.extend(&missing);
+    apt(&install)
+}
+
+/// The Python environment of the oracle: made once, and again when its list of packages changes.
+pub(crate) fn python_environment() -> Result<(), Error> {
+    let folder = repository::python_environment();
+    let wanted = std::fs::read_to_string(repository::root().join("oracle/requirements.txt"))?;
+    let stamp = folder.join("requirements.txt");
+    if std::fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == wanted) {
+        return Ok(());
+    }
+    println!("making the Python environment of the tests in {}", folder.display());
+    let run = |program: &Path, args: &[&str]| {
+        let ended = Program::new(program).args(args).limit(Duration::from_secs(900)).show()?;
+        if ended.status.success() {
+            Ok(())
+        } else {
+            Err(Error::from(format!("{} failed", program.display())))
+        }
+    };
+    let path = folder.to_string_lossy();
+    run(Path::new("python3"), &["-m", "venv", "--clear", &path])?;
+    let pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", "oracle/requirements.txt"];
+    run(&folder.join("bin/python"), &pip)?;
+    std::fs::write(stamp, wanted)?;
+    Ok(())
+}
+
+/// `cargo deny`: built once, which takes minutes.
+pub(crate) fn cargo_deny() -> Result<(), Error> {
+    if is_there("cargo-deny") || Program::cargo().args(["deny", "--version"]).quiet().is_ok() {
+        return Ok(());
+    }
+    println!("installing cargo-deny {CARGO_DENY}: this takes some minutes");
+    let ended = Program::new("nice")
+        .args(["cargo", "install", "--locked", "--version", CARGO_DENY, "cargo-deny"])
+        .limit(Duration::from_secs(1800))
+        .show()?;
+    if ended.status.success() { Ok(()) } else { Err("cargo-deny could not be installed".into()) }
+}
