@@ -178,7 +178,11 @@ mod tests {
         });
         assert!(failed.is_err() && !store.has(&digest));
         assert_eq!(std::fs::read_dir(store.blobs()).unwrap().count(), 0);
-        store.add(&digest, |file| Ok(file.write_all(b"x").unwrap())).unwrap();
+        let fill = |file: &mut File| {
+            file.write_all(b"x").unwrap();
+            Ok(())
+        };
+        store.add(&digest, fill).unwrap();
         assert_eq!(std::fs::read(store.path(&digest)).unwrap(), b"x");
         store.add(&digest, |_| panic!("it is there")).unwrap();
     }

@@ -135,7 +135,10 @@ fn words(error: &ureq::Error, peer: &str) -> String {
             ErrorKind::HostUnreachable => format!("dial tcp {peer}: connect: no route to host"),
             ErrorKind::ConnectionReset => format!("read tcp {peer}: connection reset by peer"),
             ErrorKind::UnexpectedEof => "EOF".to_owned(),
-            _ => cause.to_string(),
+            _ => match cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                Some(refusal) => format!("tls: failed to verify certificate: {refusal}"),
+                None => cause.to_string(),
+            },
         },
         ureq::Error::Rustls(cause) => format!("tls: failed to verify certificate: {cause}"),
         other => other.to_string(),

@@ -35,6 +35,8 @@ pub struct Content {
     pub asked: Vec<String>,
     /// Actions that the execution role may not, with or without the `ecr:` in front.
     pub denied: BTreeSet<String>,
+    /// The address that names lead to in place of the server's.
+    pub lead_to: Option<Ipv4Addr>,
 }
 
 pub struct Registry {
@@ -59,9 +61,10 @@ impl Registry {
         })
         .unwrap();
         let dns_stop = stopped.try_clone().unwrap();
+        let named = content.clone();
         std::thread::spawn(move || {
             while wait(&dns, &dns_stop) {
-                answer(&dns);
+                answer(&dns, named.lock().unwrap().lead_to.unwrap_or(SERVER));
             }
         });
         let served = content.clone();
@@ -98,14 +101,14 @@ fn wait(source: &impl AsFd, stop: &UnixStream) -> bool {
     !fds[1].any().unwrap()
 }
 
-fn answer(socket: &UdpSocket) {
+fn answer(socket: &UdpSocket, address: Ipv4Addr) {
     let mut buffer = [0; 1500];
     let (length, peer) = socket.recv_from(&mut buffer).unwrap();
     let mut packet = Packet::parse(&buffer[..length]).unwrap().into_reply();
     packet.set_flags(PacketFlag::RESPONSE);
     let name = packet.questions[0].qname.clone();
     if [API, REGISTRY, BUCKET].contains(&name.to_string().as_str()) {
-        let data = RData::A(A { address: SERVER.into() });
+        let data = RData::A(A { address: address.into() });
         packet.answers.push(ResourceRecord::new(name, CLASS::IN, 60, data));
     } else {
         *packet.rcode_mut() = RCODE::NameError;

@@ -4,6 +4,7 @@ pub mod image;
 pub mod registry;
 
 use std::collections::BTreeMap;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use desired::{
     TaskStatus,
 };
 use registry::{REGION, REGISTRY, Registry};
+use sys::netlink::{Address, Hop, Neighbour, Netlink, Route, VethEnd};
 use types::{NetworkInterfaceId, PartId, TaskId, VpcId};
 
 /// Longer than anything takes on a busy machine.
@@ -41,8 +43,33 @@ impl World {
         self.state.path()
     }
 
-    pub fn namespace(&self) -> PathBuf {
-        self.state().join("netns").join(self.interface.as_str())
+    /// Names resolve, and every packet beyond the namespace gets lost.
+    pub fn blackhole() -> Self {
+        let world = Self::new();
+        let nowhere = world.state().join("netns/nowhere");
+        sys::netns::create(&nowhere).unwrap();
+        let far = sys::netns::open(&nowhere).unwrap();
+        let end = |name, last| VethEnd { name, mac: [2, 0, 0, 0, 0, last], mtu: 1500 };
+        let address = std::net::Ipv4Addr::new(198, 19, 0, 10);
+        sys::netns::within(&world.state().join("netns").join(world.interface.as_str()), || {
+            let mut netlink = Netlink::open().unwrap();
+            netlink.add_veth(&end("eth0", 1), &end("far", 2), far.as_fd()).unwrap();
+            netlink.set_up("eth0").unwrap();
+            let own = ([10, 0, 0, 9].into(), 24);
+            let own = ipnet::Ipv4Net::new(own.0, own.1).unwrap();
+            netlink.add_address(&Address { link: "eth0".to_owned(), address: own }).unwrap();
+            let hop = Hop::Link("eth0".to_owned());
+            netlink.add_route(&Route { table: Route::MAIN, destination: address.into(), hop }).unwrap();
+        })
+        .unwrap();
+        sys::netns::within(&nowhere, || Netlink::open().unwrap().set_up("far").unwrap()).unwrap();
+        sys::netns::within(&world.state().join("netns").join(world.interface.as_str()), || {
+            let neighbour = Neighbour { link: "eth0".to_owned(), address, mac: [2, 0, 0, 0, 0, 9] };
+            Netlink::open().unwrap().add_neighbour(&neighbour).unwrap();
+        })
+        .unwrap();
+        world.registry.content.lock().unwrap().lead_to = Some(address);
+        world
     }
 
     /// A task of containers, 256 units of CPU and 128 MiB.
@@ -145,6 +172,17 @@ impl Running<'_> {
             .spawn()
             .unwrap();
         self.shim = Some(child);
+    }
+
+    /// Starts another shim; gives back the first one.
+    pub fn replace_shim(&mut self) -> Child {
+        let first = self.shim.take().unwrap();
+        self.spawn();
+        first
+    }
+
+    pub fn put_back(&mut self, shim: Child) {
+        self.shim = Some(shim);
     }
 
     pub fn shim(&mut self) -> &mut Child {

@@ -17,7 +17,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 pub fn app() -> &'static [u8] {
     static APP: OnceLock<Vec<u8>> = OnceLock::new();
     APP.get_or_init(|| {
-        let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/support/app.rs");
+        let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/containers/support/app.rs");
         let name = sha256(&std::fs::read(&source).unwrap());
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
         let binary = folder.join(format!("app-{}", &name["sha256:".len()..][..16]));
@@ -107,6 +107,7 @@ pub fn standard() -> Image {
         ("etc/passwd", passwd, 0o644),
         ("etc/group", b"root:x:0:\nnode:x:1001:\n", 0o644),
         ("etc/old", b"old", 0o644),
+        ("etc/broken", b"this is no program", 0o755),
         ("tmp/", b"", 0o1777),
     ]);
     let top = layer(&[("etc/.wh.old", b"", 0o644), ("etc/new", b"new\n", 0o644)]);

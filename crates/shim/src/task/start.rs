@@ -1,0 +1,152 @@
+//! One container, from its mounts to its own program.
+
+use std::io::PipeReader;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use desired::Container;
+use nix::unistd::Pid;
+use sys::process::{Ended, SealedSelf};
+use types::random_hex;
+
+use super::{Running, Shim, complain};
+use crate::helper::{CREATE, Helper, Report};
+use crate::logs::{self, Log, Stream};
+use crate::pull::{self, Pulled};
+use crate::{create, resources};
+
+/// How long a container may take from its helper's start to its own program.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+impl Shim<'_> {
+    /// Makes and starts one container; the reason why not, in the words of containerd and runc.
+    pub(super) fn start(
+        &mut self,
+        program: &SealedSelf,
+        container: &Container,
+        image: &Pulled,
+    ) -> Result<(), String> {
+        let say =
+            |error: &dyn std::fmt::Display| format!("failed to create new container runtime task: {error}");
+        let well_named = |name: &str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        };
+        if !well_named(&container.name) {
+            return Err(format!("a container cannot be named '{}'", container.name.escape_default()));
+        }
+        let layers: Vec<_> = image.layers.iter().map(|layer| pull::snapshot(self.state, layer)).collect();
+        let bundle = resources::Bundle::mount(self.dir, &container.name, &layers).map_err(|e| say(&e))?;
+        let hostname = hostname(image.address, &self.task.pull.region);
+        bundle.name(&hostname, image.address).map_err(|e| say(&e))?;
+        let log = Log::open(self.dir, &container.name).map_err(|e| say(&e))?;
+        let (stdout, out) = std::io::pipe().map_err(|e| say(&e))?;
+        let (stderr, err) = std::io::pipe().map_err(|e| say(&e))?;
+        let group = resources::container_cgroup(self.state, self.task.id.as_str(), &container.name)
+            .map_err(|e| say(&e))?;
+        let job = create::Job {
+            container: container.clone(),
+            image: image.config.clone(),
+            rootfs: bundle.rootfs,
+            runtime: bundle.runtime,
+            etc: bundle.etc,
+            bundle: bundle.folder,
+            network: self.state.join("netns").join(self.task.interface.as_str()),
+            cgroup: group.oci_path(),
+            hostname,
+        };
+        self.early.clear();
+        let helper =
+            Helper::start(program, CREATE, &job, Some((out.into(), err.into()))).map_err(|e| say(&e))?;
+        let output = pump(stdout, stderr, &log).map_err(|e| say(&e))?;
+        let pid = self.await_exec(helper).map_err(|why| {
+            format!(
+                "failed to create new container runtime task: failed to create shim task: OCI runtime create failed: \
+                 unable to start container process: {why}: unknown"
+            )
+        })?;
+        let running = Running {
+            pid,
+            essential: container.essential,
+            stop_signal: image.config.stop_signal(),
+            stop_timeout: container.stop_timeout,
+            kill_at: None,
+            output,
+        };
+        self.running.insert(container.name.clone(), running);
+        if let Some(status) = self.status.containers.get_mut(&container.name) {
+            status.runtime_id = random_hex(32) + &random_hex(32);
+            status.running = true;
+        }
+        if let Some(code) = self.early.remove(&pid) {
+            self.ended(Ended { pid, code });
+        }
+        Ok(())
+    }
+
+    /// Waits until the container's own program runs; gives its process.
+    fn await_exec(&mut self, mut helper: Helper) -> Result<Pid, String> {
+        let deadline = Instant::now() + START_LIMIT;
+        let (mut pid, mut failed) = (None, None);
+        loop {
+            let woken = self.events.wait(&[&helper], Some(deadline)).map_err(|error| error.to_string())?;
+            self.stop |= woken.stop;
+            for child in woken.ended {
+                self.ended(child);
+            }
+            let (reports, closed) = helper.reports();
+            for report in reports {
+                match report {
+                    Report::Created { pid: number } => pid = Some(Pid::from_raw(number)),
+                    Report::Failed(why) => failed = Some(why),
+                    Report::Progress(text) => complain(&text),
+                    Report::Pulled(_) => (),
+                }
+            }
+            match (failed.take(), pid) {
+                (Some(why), _) => return Err(why),
+                (None, Some(pid)) if closed => return Ok(pid),
+                (None, None) if closed => return Err("the helper ended unexpectedly".to_owned()),
+                _ if Instant::now() >= deadline => {
+                    helper.kill();
+                    return Err(format!("context deadline exceeded ({} s)", START_LIMIT.as_secs()));
+                }
+                _ => (),
+            }
+        }
+    }
+}
+
+/// Fargate's name for a task: its address in the region's internal domain.
+fn hostname(address: Option<std::net::Ipv4Addr>, region: &str) -> String {
+    match address {
+        Some(address) => {
+            let [a, b, c, d] = address.octets();
+            format!("ip-{a}-{b}-{c}-{d}.{region}.compute.internal")
+        }
+        None => "localhost".to_owned(),
+    }
+}
+
+/// Starts the threads that keep a container's output. The receiver is closed when both are done.
+fn pump(stdout: PipeReader, stderr: PipeReader, log: &Log) -> std::io::Result<Receiver<()>> {
+    let (open, done) = channel::<()>();
+    for (source, stream) in [(stdout, Stream::Stdout), (stderr, Stream::Stderr)] {
+        let (log, open) = (log.clone(), open.clone());
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || {
+            logs::pump(source, stream, &log);
+            drop(open);
+        })?;
+    }
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_named_by_its_address() {
+        let name = hostname(Some([10, 194, 100, 10].into()), "ap-northeast-2");
+        assert_eq!(name, "ip-10-194-100-10.ap-northeast-2.compute.internal");
+    }
+}

@@ -1,0 +1,13 @@
+//! Real containers, started by real shims, from images pulled over TLS inside a network namespace.
+//!
+//! The shims are the example `shim-role`, which `cargo test -p shim` builds; with a filter by test target, build it
+//! first: `cargo build -p shim --examples`.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod death;
+mod isolation;
+mod life;
+mod pulling;
+#[allow(unreachable_pub, reason = "a module of tests has no public")]
+mod support;

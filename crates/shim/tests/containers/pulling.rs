@@ -1,0 +1,194 @@
+//! Images, over the task's own network and as its execution role.
+
+use std::time::{Duration, Instant};
+
+use desired::{Container, ImageReference, PullIdentity, Task, TaskPhase, TaskStatus};
+
+use crate::support::image::{app, gzip, image, layer, sha256, standard};
+use crate::support::registry::{API, BUCKET, REGISTRY};
+use crate::support::{Running, World, container, only};
+
+/// Runs a task that cannot be pulled; its error, which is the container's reason too.
+#[track_caller]
+fn fails(world: &World, task: Task) -> String {
+    let mut task = world.run(task);
+    let status = task.wait_end();
+    let error = status.error.unwrap_or_else(|| panic!("it ran; log: {}", task.log()));
+    assert_eq!((status.started_at, status.pull_stopped_at), (None, None));
+    let told = status.containers.values().filter(|container| container.reason.as_ref() == Some(&error));
+    assert_eq!(told.count(), 1);
+    error
+}
+
+fn one(world: &World) -> Task {
+    world.task(vec![container("app", &["exit", "0"])])
+}
+
+fn of(image: ImageReference) -> Vec<Container> {
+    vec![Container { image, ..container("app", &["exit", "0"]) }]
+}
+
+#[test]
+fn every_start_asks_for_all_and_fetches_bodies_once() {
+    let world = World::new();
+    world.finish(&["exit", "0"]);
+    let image = standard();
+    let blobs: Vec<String> = [2, 0, 1].map(|index: usize| sha256(&image.blobs[index])).to_vec();
+    let mut want = vec![format!("POST {API}/"), format!("GET {REGISTRY}/v2/app/manifests/1")];
+    let mut second = want.clone();
+    for digest in &blobs {
+        let blob = format!("GET {REGISTRY}/v2/app/blobs/{digest}");
+        want.extend([blob.clone(), format!("GET {BUCKET}/{digest}")]);
+        second.push(blob);
+    }
+    assert_eq!(world.registry.asked(), want);
+    let (status, _) = world.finish(&["exit", "0"]);
+    assert_eq!(world.registry.asked(), second);
+    assert_eq!(only(&status).image_digest, Some(sha256(&image.manifest)));
+}
+
+#[test]
+fn layers_lie_on_each_other_with_their_whiteouts() {
+    let world = World::new();
+    let (_, output) = world.finish(&["show", "/etc/old", "/etc/new"]);
+    assert_eq!(output, "/etc/old: No such file or directory (os error 2)\nnew\n");
+}
+
+#[test]
+fn a_role_that_may_not_is_told_which_action() {
+    let world = World::new();
+    for action in ["ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"] {
+        world.registry.content.lock().unwrap().denied = [action.to_owned()].into();
+        let error = fails(&world, one(&world));
+        assert!(error.starts_with("CannotPullContainerError: "), "{error}");
+        assert!(error.contains(&format!("is not authorized to perform: {action}")), "{error}");
+    }
+    let role_arn = None;
+    let task = one(&world);
+    let error = fails(&world, Task { pull: PullIdentity { role_arn, ..task.pull.clone() }, ..task });
+    assert!(error.starts_with("CannotPullContainerError: ") && error.contains("executionRoleArn"), "{error}");
+}
+
+#[test]
+fn an_image_that_is_not_there_is_not_found() {
+    let world = World::new();
+    let name = ImageReference { reference: "9".to_owned(), ..container("app", &[]).image };
+    let error = fails(&world, world.task(of(name.clone())));
+    assert!(
+        error.starts_with("CannotPullContainerError: pull image manifest has been retried 1 time(s): "),
+        "{error}"
+    );
+    assert!(error.ends_with(&format!("{REGISTRY}/app:9: not found")), "{error}");
+    let elsewhere = ImageReference { image: "nginx".to_owned(), registry: None, ..name };
+    let error = fails(&world, world.task(of(elsewhere)));
+    assert!(
+        error.starts_with("CannotPullContainerError: ") && error.contains("failed to resolve ref nginx"),
+        "{error}"
+    );
+    assert!(error.contains("`landfall image import"), "{error}");
+}
+
+#[test]
+fn packets_that_get_lost_fail_the_task_in_fargate_s_words() {
+    let world = World::blackhole();
+    let started = Instant::now();
+    let error = fails(&world, one(&world));
+    assert_eq!(
+        error,
+        format!(
+            "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval \
+             failed: unable to retrieve ecr registry auth: service call has been retried 3 time(s): RequestError: \
+             send request failed caused by: Post \"https://{API}/\": dial tcp 198.19.0.10:443: i/o timeout"
+        )
+    );
+    assert!((Duration::from_secs(5)..Duration::from_secs(20)).contains(&started.elapsed()));
+}
+
+#[test]
+fn a_task_that_is_stopped_while_it_pulls_ends_at_once() {
+    let world = World::blackhole();
+    let mut task = world.run(one(&world));
+    task.wait("pulling", |status| status.phase == TaskPhase::Pulling && status.pull_started_at.is_some());
+    let asked = Instant::now();
+    task.stop();
+    let status = task.wait_end();
+    assert!(asked.elapsed() < Duration::from_secs(5));
+    assert_eq!((status.error, status.started_at), (None, None));
+}
+
+#[test]
+fn another_authority_is_not_trusted() {
+    let (world, other) = (World::new(), World::new());
+    let task = one(&world);
+    let ca_certificate = other.registry.authority.clone();
+    let error = fails(&world, Task { pull: PullIdentity { ca_certificate, ..task.pull.clone() }, ..task });
+    assert!(error.contains("tls: failed to verify certificate"), "{error}");
+}
+
+#[test]
+fn a_blob_with_another_digest_is_not_kept() {
+    let world = World::new();
+    let digest = sha256(&standard().blobs[1]);
+    let mut bytes = standard().blobs[1].clone();
+    bytes[20] ^= 1;
+    world.registry.content.lock().unwrap().blobs.insert(digest.clone(), bytes);
+    let error = fails(&world, one(&world));
+    assert!(error.contains(&format!("the blob {digest} has the digest ")), "{error}");
+    let kept = world.state().join("content/blobs/sha256").join(&digest["sha256:".len()..]);
+    assert!(!kept.exists());
+}
+
+#[test]
+fn a_layer_with_another_diff_id_is_not_kept() {
+    let world = World::new();
+    let mut image = image(&serde_json::json!({ "Cmd": ["/app"] }), &[layer(&[("app", app(), 0o755)])]);
+    // The configuration promises another tar stream than the layer holds.
+    let other = gzip(&layer(&[("app", b"other", 0o755)]));
+    let manifest = String::from_utf8(image.manifest).unwrap();
+    let size = |bytes: &[u8]| format!("\"size\":{}", bytes.len());
+    image.manifest = manifest
+        .replace(&sha256(&image.blobs[0]), &sha256(&other))
+        .replace(&size(&image.blobs[0]), &size(&other))
+        .into_bytes();
+    image.blobs[0] = other;
+    world.registry.add("app", "1", &image);
+    let error = fails(&world, one(&world));
+    assert!(error.contains("wrong diff id calculated on extraction"), "{error}");
+    let snapshots = std::fs::read_dir(world.state().join("snapshots")).unwrap();
+    assert_eq!(snapshots.count(), 0);
+}
+
+#[test]
+fn an_index_leads_to_this_machine_s_image() {
+    let world = World::new();
+    let manifest = standard().manifest;
+    let index = |architecture: &str| {
+        let platform = serde_json::json!({ "architecture": architecture, "os": "linux" });
+        let entry =
+            serde_json::json!({ "digest": sha256(&manifest), "size": manifest.len(), "platform": platform });
+        serde_json::to_vec(&serde_json::json!({ "schemaVersion": 2, "manifests": [entry] })).unwrap()
+    };
+    let serve = |index: Vec<u8>| {
+        world.registry.content.lock().unwrap().manifests.insert("app/manifests/1".to_owned(), index);
+    };
+    let own = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
+    serve(index(own));
+    let (status, _) = world.finish(&["exit", "0"]);
+    assert_eq!(only(&status).image_digest, Some(sha256(&index(own))));
+    serve(index("s390x"));
+    let error = fails(&world, one(&world));
+    assert!(error.contains("does not contain descriptor matching platform 'linux/"), "{error}");
+}
+
+#[test]
+fn tasks_that_start_together_share_what_they_pull() {
+    let world = World::new();
+    let mut tasks: Vec<_> = (0..4).map(|_| world.run(one(&world))).collect();
+    let ended: Vec<TaskStatus> = tasks.iter_mut().map(Running::wait_end).collect();
+    for status in &ended {
+        assert_eq!(only(status).exit_code, Some(0), "{status:?}");
+    }
+    let layers = std::fs::read_dir(world.state().join("snapshots")).unwrap().count();
+    let blobs = std::fs::read_dir(world.state().join("content/blobs/sha256")).unwrap().count();
+    assert_eq!((layers, blobs), (2, 3), "nothing half made beside them");
+}
