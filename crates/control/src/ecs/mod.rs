@@ -1,13 +1,15 @@
 //! The service `ecs`: clusters, task definitions, services and tasks. What runs is decided in [`crate::schedule`],
 //! which advances these rows; what the machine is told of a task is projected in [`crate::project`].
 
+#![allow(clippy::needless_pass_by_value, reason = "a handler owns its request")]
+
 pub mod cluster;
 mod container_definition;
 mod fargate;
-mod network;
+pub mod network;
 mod role;
 pub mod service;
-mod tag;
+pub mod tag;
 pub mod task;
 pub mod task_definition;
 

@@ -118,6 +118,7 @@ pub fn remove(rows: &mut Tx, context: &Context, request: UntagResource) -> Resul
 }
 
 /// A row that has tags.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Tagged {
     Cluster(Cluster),
     Service(Service),

@@ -147,7 +147,7 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
             id: made.id.clone(),
             subnet: subnet.id.clone(),
             vpc: subnet.vpc_id.clone(),
-            mac_address: made.mac_address.clone(),
+            mac_address: made.mac_address(),
             private_dns_name: made.private_dns_name(),
             address: made.private_address,
         },

@@ -52,7 +52,7 @@ pub fn run(
     let services: Vec<Arc<Service>> = rows.scan::<Service>("").collect();
     for service in services {
         let context = context_for(&service.account, &service.region);
-        pass.service(rows, &context, service);
+        pass.service(rows, &context, &service);
     }
     let clusters: Vec<Arc<Cluster>> = rows.scan::<Cluster>("").collect();
     for cluster in clusters {
@@ -128,15 +128,15 @@ impl Pass<'_> {
         rows.put(task);
     }
 
-    fn service(&mut self, rows: &mut Tx, context: &Context, before: Arc<Service>) {
-        let key = store::Row::key(&*before);
+    fn service(&mut self, rows: &mut Tx, context: &Context, before: &Arc<Service>) {
+        let key = store::Row::key(&**before);
         if before.status == ServiceStatus::Inactive {
             if before.inactive_at.is_none_or(|at| self.is_over(at)) {
                 rows.delete::<Service>(&key);
             }
             return;
         }
-        let mut service = (*before).clone();
+        let mut service = (**before).clone();
         let news = self.news.remove(&key).unwrap_or_default();
         self.tell(&mut service, news);
         let decisions = {
@@ -186,10 +186,10 @@ impl Pass<'_> {
             let words = format!("has started {} tasks: {}.", started.len(), named(&started));
             service.event(self.now, words);
         }
-        if retired || service != *before {
+        if retired || service != **before {
             self.wake_at(self.now);
         }
-        if service != *before {
+        if service != **before {
             rows.put(service);
         }
     }
@@ -288,7 +288,7 @@ fn apply(rows: &mut Tx, context: &Context, task: &mut Task, effect: Option<Effec
             }
         }
         Some(Effect::Release) => {
-            interface::delete(rows, context, &task.interface.id);
+            interface::delete(rows, context, task.interface.id.as_str());
             if let Some(pull) = task.pull.take() {
                 rows.delete::<SessionKey>(&pull.access_key_id);
             }

@@ -5,7 +5,7 @@ pub mod delete;
 pub mod describe;
 pub mod update;
 mod validate;
-mod view;
+pub mod view;
 
 
 use serde::{Deserialize, Serialize};

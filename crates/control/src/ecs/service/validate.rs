@@ -29,7 +29,7 @@ wire::documented_default!(
 
 /// For [`OnlyDefault`]: an object whose members all have their defaults (`{"enable": false, "rollback": false}`).
 #[derive(Debug)]
-pub enum Off {}
+pub(crate) enum Off {}
 
 impl DocumentedDefault for Off {
     const TEXT: &'static str = "an object that turns it off";
@@ -47,7 +47,7 @@ impl DocumentedDefault for Off {
 /// `deploymentConfiguration`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DeploymentConfiguration {
+pub(crate) struct DeploymentConfiguration {
     /// In percent.
     pub maximum_percent: Option<i64>,
     /// In percent.
@@ -71,7 +71,7 @@ pub struct DeploymentConfiguration {
 /// `deploymentController`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DeploymentController {
+pub(crate) struct DeploymentController {
     #[serde(default, rename = "type")]
     _type: OnlyDefault<Ecs>,
 }
@@ -79,7 +79,7 @@ pub struct DeploymentController {
 /// An entry of `loadBalancers`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct LoadBalancerRequest {
+pub(crate) struct LoadBalancerRequest {
     target_group_arn: Option<String>,
     container_name: Option<String>,
     container_port: Option<i64>,
@@ -93,7 +93,7 @@ pub struct LoadBalancerRequest {
 ///
 /// # Errors
 /// When they leave no room for any change.
-pub fn percentages(
+pub(crate) fn percentages(
     requested: &DeploymentConfiguration,
     minimum: u32,
     maximum: u32,
@@ -120,7 +120,7 @@ pub fn percentages(
 ///
 /// # Errors
 /// When it is negative, or beyond the quota of tasks a service ("Amazon ECS service quotas": 5,000).
-pub fn count(requested: i64) -> Result<u32, ApiError> {
+pub(crate) fn count(requested: i64) -> Result<u32, ApiError> {
     u32::try_from(requested)
         .ok()
         .filter(|count| *count <= 5000)
@@ -131,7 +131,7 @@ pub fn count(requested: i64) -> Result<u32, ApiError> {
 ///
 /// # Errors
 /// ECS's own code for a version that there is not.
-pub fn platform_version(requested: &str) -> Result<String, ApiError> {
+pub(crate) fn platform_version(requested: &str) -> Result<String, ApiError> {
     match requested {
         "" | "LATEST" => Ok("LATEST".to_owned()),
         "1.4.0" => Ok("1.4.0".to_owned()),
@@ -146,7 +146,7 @@ pub fn platform_version(requested: &str) -> Result<String, ApiError> {
 ///
 /// # Errors
 /// Out of that range.
-pub fn grace_period(requested: Option<i64>, current: u32) -> Result<u32, ApiError> {
+pub(crate) fn grace_period(requested: Option<i64>, current: u32) -> Result<u32, ApiError> {
     let Some(requested) = requested else { return Ok(current) };
     u32::try_from(requested)
         .ok()
@@ -158,7 +158,7 @@ pub fn grace_period(requested: Option<i64>, current: u32) -> Result<u32, ApiErro
 ///
 /// # Errors
 /// In ECS's words. A group that no listener uses is refused: clients (Terraform) ask again until one does.
-pub fn load_balancers(
+pub(crate) fn load_balancers(
     rows: &Snapshot,
     context: &Context,
     requested: Vec<LoadBalancerRequest>,
@@ -190,7 +190,7 @@ pub fn load_balancers(
         let group = target_group::get(rows, &arn).ok_or_else(|| {
             invalid(format!("The specified target group does not exist. (targetGroupArn: {arn})"))
         })?;
-        if vpc.as_ref().is_some_and(|vpc| vpc.as_str() != group.vpc_id.to_string()) {
+        if vpc.as_ref().is_some_and(|vpc| *vpc.as_str() != *group.vpc_id) {
             return Err(invalid(format!(
                 "The target group {arn} is in another VPC than the subnets of the service."
             )));

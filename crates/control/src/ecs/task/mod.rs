@@ -3,7 +3,7 @@
 pub mod describe;
 pub mod run;
 pub mod stop;
-mod view;
+pub mod view;
 
 use std::net::Ipv4Addr;
 
