@@ -1,14 +1,14 @@
 //! Images: the manifests of a repository.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
 
-use registry::{Digest, Reference};
+use registry::Digest;
 use serde::{Deserialize, Serialize};
 use store::{Row, Snapshot, Tx};
 use types::{AccountId, Region, Timestamp};
 use wire::ApiError;
 
+use super::image_id::{Failure, ImageId, check_ids};
 use super::repository::{Repository, invalid_token, named, page_size};
 use super::{Layer, RegistryId, lookup};
 use crate::context::Context;
@@ -67,82 +67,6 @@ pub(super) fn delete(rows: &mut Tx, repository: &Repository, image: &Image) {
 pub(super) fn indexes_of(rows: &Snapshot, repository: &Repository, digest: &Digest) -> Vec<Digest> {
     let images = lookup::images(rows, repository);
     images.iter().filter(|image| image.manifests.contains(digest)).map(|image| image.digest).collect()
-}
-
-/// How requests and responses name an image: by tag, by digest, or both.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ImageId {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    image_digest: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    image_tag: Option<String>,
-}
-
-/// Why an id names no image.
-enum NoImage {
-    Malformed,
-    NotFound,
-    /// The tag names another digest than the id says.
-    Mismatch,
-}
-
-impl NoImage {
-    fn failure(self, image_id: ImageId) -> Failure {
-        let (failure_code, failure_reason) = match self {
-            NoImage::Malformed => {
-                ("InvalidImageDigest", "Invalid request parameters: image digest should satisfy the regex")
-            }
-            NoImage::NotFound => ("ImageNotFound", "Requested image not found"),
-            NoImage::Mismatch => {
-                ("ImageTagDoesNotMatchDigest", "Provided image tag does not match provided image digest")
-            }
-        };
-        Failure { image_id, failure_code, failure_reason: failure_reason.to_owned() }
-    }
-}
-
-impl ImageId {
-    fn find(&self, rows: &Snapshot, repository: &Repository) -> Result<Arc<Image>, NoImage> {
-        let by_digest = match &self.image_digest {
-            None => None,
-            Some(text) => {
-                let digest = text.parse().map_err(|_| NoImage::Malformed)?;
-                let found = lookup::image(rows, repository, &Reference::Digest(digest));
-                Some(found.ok_or(NoImage::NotFound)?)
-            }
-        };
-        match (by_digest, &self.image_tag) {
-            (Some(image), Some(tag)) if image.tags.contains(tag) => Ok(image),
-            (Some(_), Some(_)) => Err(NoImage::Mismatch),
-            (Some(image), None) => Ok(image),
-            (None, Some(tag)) => {
-                lookup::image(rows, repository, &Reference::Tag(tag.clone())).ok_or(NoImage::NotFound)
-            }
-            (None, None) => Err(NoImage::Malformed),
-        }
-    }
-
-    /// As AWS prints it in ImageNotFoundException.
-    fn shown(&self) -> String {
-        let text = |member: &Option<String>| member.clone().unwrap_or_else(|| "null".to_owned());
-        format!("{{imageDigest:'{}', imageTag:'{}'}}", text(&self.image_digest), text(&self.image_tag))
-    }
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Failure {
-    image_id: ImageId,
-    failure_code: &'static str,
-    failure_reason: String,
-}
-
-fn check_ids(ids: &[ImageId]) -> Result<(), ApiError> {
-    if (1..=100).contains(&ids.len()) {
-        return Ok(());
-    }
-    Err(super::invalid("imageIds", "must have length between 1 and 100"))
 }
 
 #[derive(Debug, Deserialize)]

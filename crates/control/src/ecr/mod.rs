@@ -5,6 +5,7 @@
 
 pub mod catalog;
 mod image;
+mod image_id;
 mod layer;
 mod lookup;
 mod policies;

@@ -11,6 +11,7 @@ mod inline_policy;
 mod instance_profile;
 mod managed_policy;
 pub mod policy;
+mod policy_version;
 mod role;
 mod role_tags;
 pub mod service_linked_role;
@@ -39,23 +40,23 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Iam, AttachRolePolicy, attachment::attach_role_policy),
     write!(Iam, CreateAccessKey, user::create_access_key),
     write!(Iam, CreatePolicy, managed_policy::create_policy),
-    write!(Iam, CreatePolicyVersion, managed_policy::create_policy_version),
+    write!(Iam, CreatePolicyVersion, policy_version::create_policy_version),
     write!(Iam, CreateRole, role::create_role),
     write!(Iam, CreateServiceLinkedRole, service_linked_role::create_service_linked_role),
     write!(Iam, CreateUser, user::create_user),
     write!(Iam, DeletePolicy, managed_policy::delete_policy),
-    write!(Iam, DeletePolicyVersion, managed_policy::delete_policy_version),
+    write!(Iam, DeletePolicyVersion, policy_version::delete_policy_version),
     write!(Iam, DeleteRole, role::delete_role),
     write!(Iam, DeleteRolePolicy, inline_policy::delete_role_policy),
     write!(Iam, DetachRolePolicy, attachment::detach_role_policy),
     read!(Iam, GetPolicy, managed_policy::get_policy),
-    read!(Iam, GetPolicyVersion, managed_policy::get_policy_version),
+    read!(Iam, GetPolicyVersion, policy_version::get_policy_version),
     read!(Iam, GetRole, role::get_role),
     read!(Iam, GetRolePolicy, inline_policy::get_role_policy),
     read!(Iam, ListAttachedRolePolicies, attachment::list_attached_role_policies),
     read!(Iam, ListInstanceProfilesForRole, instance_profile::list_instance_profiles_for_role),
     read!(Iam, ListPolicies, managed_policy::list_policies),
-    read!(Iam, ListPolicyVersions, managed_policy::list_policy_versions),
+    read!(Iam, ListPolicyVersions, policy_version::list_policy_versions),
     read!(Iam, ListRolePolicies, inline_policy::list_role_policies),
     read!(Iam, ListRoles, role::list_roles),
     read!(Iam, ListRoleTags, role_tags::list_role_tags),

@@ -9,6 +9,7 @@
 //! and words in each protocol family. Nothing here reads a clock or does IO.
 
 mod canonical;
+mod claim;
 mod instant;
 mod keys;
 mod presented;
@@ -18,8 +19,9 @@ mod sign;
 mod tests;
 
 pub use canonical::{Request, canonical_request, hex_sha256, sha256};
+pub use claim::claimed_region;
 pub use keys::SigningKeys;
-pub use presented::{Form, Presented, claimed_region};
+pub use presented::{Form, Presented};
 pub use refusal::{Family, Refusal};
 pub use sign::{Credentials, Scope, presign, sign};
 
