@@ -196,9 +196,9 @@ impl Api {
             query: request.uri().query().unwrap_or_default(),
             headers: &headers,
         };
-        let is_region = |name: &str| {
-            if service.is_global() { name == "us-east-1" } else { Region::new(name).is_ok() }
-        };
+        // AWS takes IAM's calls in us-east-1's scope alone. With AWS_ENDPOINT_URL set, Terraform's SDK signs them with the
+        // client's own region: any region that exists is taken, and none that does not.
+        let is_region = |name: &str| Region::new(name).is_ok();
         let context = |account, region: &str, principal| -> Result<Context, ApiError> {
             let region = if service.is_global() {
                 Region::global()

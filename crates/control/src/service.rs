@@ -76,7 +76,7 @@ impl Service {
         }
     }
 
-    /// Whether it is one for all regions, answering in us-east-1's scope alone.
+    /// Whether its resources are of all regions at once.
     pub const fn is_global(self) -> bool {
         matches!(self, Service::Iam)
     }

@@ -1,1 +1,152 @@
-fn main() {}
+//! Landfall's command line: reads the arguments, hands on to what they ask for.
+
+mod background;
+mod cli;
+mod client;
+mod demo;
+mod doctor;
+mod image;
+mod logs;
+mod progress;
+mod serve;
+mod status;
+mod terminal;
+mod terraform;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use background::Options;
+use cli::{Cli, Command, ImageCommand, Role};
+use doctor::Verdict;
+
+/// Something failed.
+const FAILED: u8 = 1;
+
+type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+fn main() -> ExitCode {
+    // The single-threaded helpers of a shim, before anything makes a thread.
+    if let Some(code) = shim::helper_main(std::env::args()) {
+        return code;
+    }
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            terminal::warn(&error.to_string());
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Outcome {
+    // Roles are started with other working folders: a relative path would lead elsewhere there.
+    let state = std::path::absolute(&cli.state_dir)?;
+    let state = state.as_path();
+    match &cli.command {
+        Command::Serve(args) => serve::run(state, &Options::from(args), true)?,
+        Command::Up(args) => {
+            let status = background::up(state, args)?;
+            terminal::line(&format!(
+                "landfall is up: AWS API on http://{}, account {}. eval \"$(landfall env)\" leads AWS tools to it",
+                status.listen, status.account
+            ));
+        }
+        Command::Down { purge } => {
+            background::down(state, *purge)?;
+            terminal::line("landfall is down");
+        }
+        Command::Env { json, region } => env(state, region, *json)?,
+        Command::Status { json } => return show_status(state, *json),
+        Command::Logs { name, follow } => return logs::run(state, name, *follow),
+        Command::Image(ImageCommand::Import { source, repository, region }) => {
+            image::import(state, source, repository, region)?;
+        }
+        Command::Doctor { json, listen } => return examine(state, *listen, *json),
+        Command::Demo { destroy, json, serve } => demo::run(state, serve, *destroy, *json)?,
+        Command::Operations => {
+            let operation = |operation: &control::Operation| {
+                serde_json::json!({ "service": operation.service.model(), "operation": operation.name })
+            };
+            let all: Vec<_> =
+                control::Service::ALL.into_iter().flat_map(control::operations).map(operation).collect();
+            terminal::line(&serde_json::to_string_pretty(&all)?);
+        }
+        Command::Role { role, dir } => role_main(*role, dir, state)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn role_main(role: Role, dir: &Path, state: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    match role {
+        Role::Agent => agent::run(state)?,
+        Role::Serve => {
+            let options = background::options(state).ok_or("there is no serve/options.json: use `landfall up`")?;
+            serve::run(state, &options, false)?;
+        }
+        Role::Shim => shim::run(dir, state)?,
+        Role::Balancer => balancer::run(dir, state)?,
+        Role::Edge => edge::run(dir, state)?,
+        Role::Resolver => resolver::run(dir, state)?,
+    }
+    Ok(())
+}
+
+fn env(state: &Path, region: &str, json: bool) -> Result<(), Box<dyn std::error::Error>> {
+    let region = types::Region::new(region)?;
+    let status = status::ask(state).ok_or("Landfall does not run here: `landfall up` starts it")?;
+    let keys = serve::keys::Keys::load(state)?.ok_or("the state folder has no keys")?;
+    let client = client::Client { endpoint: status.listen, keys, region: region.to_string() };
+    let variables = demo::environment(&client);
+    if json {
+        let map: std::collections::BTreeMap<_, _> = variables.into_iter().collect();
+        terminal::line(&serde_json::to_string_pretty(&map)?);
+    } else {
+        for (name, value) in variables {
+            terminal::line(&format!("export {name}='{value}'"));
+        }
+    }
+    Ok(())
+}
+
+fn show_status(state: &Path, json: bool) -> Outcome {
+    let Some(status) = status::ask(state) else {
+        if json {
+            terminal::line("null");
+        }
+        terminal::warn("Landfall does not run here: `landfall up` starts it");
+        return Ok(ExitCode::from(FAILED));
+    };
+    if json {
+        terminal::line(&serde_json::to_string_pretty(&status)?);
+    } else {
+        terminal::line(status::table(&status).trim_end());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn examine(state: &Path, listen: std::net::SocketAddr, json: bool) -> Outcome {
+    let running = status::ask(state);
+    let listen = running.as_ref().map_or(listen, |status| status.listen);
+    let checks = doctor::examine(state, listen, std::net::Ipv4Addr::LOCALHOST, running.is_some());
+    if json {
+        terminal::line(&serde_json::to_string_pretty(&checks)?);
+    } else {
+        for check in &checks {
+            let mark = match check.verdict {
+                Verdict::Ok => "ok",
+                Verdict::Warning => "warning",
+                Verdict::Problem => "PROBLEM",
+            };
+            terminal::line(&format!("{mark:<8} {:<13} {}", check.name, check.seen));
+            if !check.remedy.is_empty() {
+                terminal::line(&format!("         {:<13} → {}", "", check.remedy));
+            }
+        }
+    }
+    let fit = checks.iter().all(|check| check.verdict != Verdict::Problem);
+    Ok(if fit { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}

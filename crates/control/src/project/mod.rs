@@ -1,0 +1,42 @@
+//! What a machine shall be, from the rows: pure functions, one part of the desired state each.
+
+mod edge;
+mod load_balancer;
+mod names;
+pub mod task;
+pub mod vpc;
+
+use std::net::Ipv4Addr;
+
+use desired::{AwsEndpoint, Body};
+use store::Snapshot;
+use types::{PartId, Region};
+
+use crate::Settings;
+
+/// AWS's own names that lead to Landfall inside VPCs, each service with a public address of its own in the `internet`
+/// namespace. The addresses are Landfall's (198.19.0.0/24, of the benchmarking range of RFC 2544).
+pub fn endpoints(regions: &[Region]) -> Vec<AwsEndpoint> {
+    let names = |form: &dyn Fn(&Region) -> Vec<String>| regions.iter().flat_map(form).collect::<Vec<_>>();
+    let endpoint = |last: u8, names| AwsEndpoint { names, address: Ipv4Addr::new(198, 19, 0, last) };
+    vec![
+        endpoint(10, names(&|region| vec![format!("api.ecr.{region}.amazonaws.com")])),
+        endpoint(11, names(&|region| vec![format!("*.dkr.ecr.{region}.amazonaws.com")])),
+        endpoint(12, names(&|region| vec![format!("*.s3.{region}.amazonaws.com")])),
+        endpoint(13, names(&|region| vec![format!("sts.{region}.amazonaws.com")])),
+    ]
+}
+
+/// One part of the desired state. None: the part shall not be.
+pub fn project(rows: &Snapshot, settings: &Settings, part: &PartId) -> Option<Body> {
+    match part {
+        PartId::Vpc(id) => {
+            let (account, region) = vpc::find(rows, id)?;
+            vpc::project(rows, &account, &region, id).map(Body::Vpc)
+        }
+        PartId::Task(id) => task::project(rows, settings, id).map(Body::Task),
+        PartId::LoadBalancer(id) => load_balancer::project(rows, id).map(Body::LoadBalancer),
+        PartId::Edge => Some(Body::Edge(edge::project(rows, settings))),
+        PartId::Names => Some(Body::Names(names::project(rows))),
+    }
+}

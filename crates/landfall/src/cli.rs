@@ -1,0 +1,152 @@
+//! The command line, as it is written.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use types::AccountId;
+
+/// A real AWS container stack on one Linux machine.
+#[derive(Debug, Parser)]
+#[command(name = "landfall", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "Try it: `landfall demo` plays a whole deployment. Then `eval \"$(landfall env)\"` and use \
+                        terraform, the AWS CLI and docker as with AWS.")]
+pub struct Cli {
+    /// Where everything is kept.
+    #[arg(long, global = true, env = "LANDFALL_STATE_DIR", default_value = "/var/lib/landfall", value_name = "FOLDER")]
+    pub state_dir: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer the AWS API in the foreground; Ctrl-C ends the API alone, tasks and load balancers go on
+    Serve(ServeArgs),
+    /// Start everything in the background
+    Up(ServeArgs),
+    /// End everything: tasks, load balancers, networks, the API
+    Down {
+        /// Delete the state folder as well
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Print the variables that lead AWS tools here: eval "$(landfall env)"
+    Env {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// The region to name
+        #[arg(long, default_value = "ap-northeast-2")]
+        region: String,
+    },
+    /// Show what runs: services, tasks, load balancers
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what a service's or a task's containers wrote
+    Logs {
+        /// A service's name, a task's id or ARN
+        name: String,
+        /// Go on as they write
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Work with images
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Check whether this machine can run Landfall
+    Doctor {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// Where the API would answer
+        #[arg(long, default_value = "127.0.0.1:4566", value_name = "ADDRESS:PORT")]
+        listen: SocketAddr,
+    },
+    /// Play a whole deployment: repository, image, terraform apply, a request through the load balancer
+    Demo {
+        /// Remove everything at the end
+        #[arg(long)]
+        destroy: bool,
+        /// Print one machine-readable summary
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        serve: ServeArgs,
+    },
+    /// Print the table of operations as JSON
+    #[command(hide = true)]
+    Operations,
+    /// A role of the running system; not for use by hand
+    #[command(hide = true)]
+    Role {
+        /// Which role
+        role: Role,
+        /// The role's folder
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+/// A role that another one starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// See ARCHITECTURE.md for what each does.
+    Agent,
+    /// The API in the background, as `up` starts it.
+    Serve,
+    /// One task's containers.
+    Shim,
+    /// One load balancer.
+    Balancer,
+    /// Host ports and AWS names.
+    Edge,
+    /// DNS.
+    Resolver,
+}
+
+/// `landfall image …`
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// Put an image from a `docker save` archive or an OCI image layout into a repository
+    Import {
+        /// The archive, or the layout's folder
+        source: PathBuf,
+        /// The repository, with a tag if not `latest`: app, app:v2
+        repository: String,
+        /// The repository's region
+        #[arg(long, default_value = "ap-northeast-2")]
+        region: String,
+    },
+}
+
+/// How the API is served.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Where the API and the registry answer
+    #[arg(long, default_value = "127.0.0.1:4566", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+    /// Where load balancers are reached on this host, by their names and ports
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub host_address: Ipv4Addr,
+    /// The account, twelve digits; chosen at the first start
+    #[arg(long, value_parser = AccountId::new)]
+    pub account: Option<AccountId>,
+    /// Whether signatures are verified; `off` is for tools that sign with anything
+    #[arg(long, default_value = "on")]
+    pub auth: Switch,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}

@@ -1,0 +1,288 @@
+//! What runs: asked over a Unix socket of `serve`, shown as a table or JSON.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use control::ecs::service::Service;
+use control::ecs::task::{LastStatus, Task};
+use control::elbv2::listener::Listener;
+use control::elbv2::load_balancer::LoadBalancer;
+use control::elbv2::target_group::TargetGroup;
+use control::{Auth, Machine, Settings};
+use desired::{Frames, HealthState};
+use serde::{Deserialize, Serialize};
+use store::{Snapshot, Store};
+
+/// Everything that runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Landfall's version.
+    pub version: String,
+    /// Where the API answers.
+    pub listen: SocketAddr,
+    /// Whether signatures are verified.
+    pub verify: bool,
+    /// The account.
+    pub account: String,
+    /// The process that answers.
+    pub pid: u32,
+    /// ECS services.
+    pub services: Vec<ServiceStatus>,
+    /// Tasks that are not stopped.
+    pub tasks: Vec<TaskStatus>,
+    /// Load balancers.
+    pub load_balancers: Vec<BalancerStatus>,
+    /// What is not as it should be.
+    pub problems: Vec<String>,
+}
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name.
+    pub name: String,
+    /// Its cluster.
+    pub cluster: String,
+    /// Its region.
+    pub region: String,
+    /// How many tasks it shall have.
+    pub desired: u32,
+    /// How many run.
+    pub running: usize,
+    /// Its last event.
+    pub event: String,
+}
+
+/// A task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskStatus {
+    /// Its id.
+    pub id: String,
+    /// Its service or family.
+    pub group: String,
+    /// Its last status.
+    pub status: String,
+    /// Its address.
+    pub address: String,
+    /// Its zone.
+    pub zone: String,
+}
+
+/// A load balancer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BalancerStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it is reached: a URL a listener.
+    pub urls: Vec<String>,
+    /// Whether its nodes work.
+    pub active: bool,
+    /// Its targets.
+    pub targets: Vec<TargetStatus>,
+}
+
+/// A target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetStatus {
+    /// Its address and port.
+    pub target: String,
+    /// `healthy`, `unhealthy`, `initial`, `draining`.
+    pub health: String,
+    /// Why it is not healthy.
+    pub reason: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Question {
+    Status,
+    Stop,
+}
+
+fn socket(state: &Path) -> PathBuf {
+    state.join("serve/status.sock")
+}
+
+/// Asks `serve`. None: it does not answer.
+pub fn ask(state: &Path) -> Option<Status> {
+    question(state, &Question::Status)
+}
+
+/// Tells `serve` to end, if it runs.
+pub fn stop(state: &Path) {
+    let _: Option<bool> = question(state, &Question::Stop);
+}
+
+fn question<T: serde::de::DeserializeOwned>(state: &Path, question: &Question) -> Option<T> {
+    let stream = UnixStream::connect(socket(state)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let mut frames = Frames::new(stream);
+    frames.send(question).ok()?;
+    frames.receive().ok()
+}
+
+/// Answers the socket until the process ends. The receiver hears when `down` tells `serve` to end.
+///
+/// # Errors
+/// When the socket cannot be made.
+pub fn answer(
+    state: &Path,
+    store: Arc<Store>,
+    settings: Arc<Settings>,
+    machine: Arc<Machine>,
+) -> std::io::Result<Receiver<()>> {
+    let path = socket(state);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => (),
+    }
+    let listener = UnixListener::bind(&path)?;
+    // The folder is its owner's alone already.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let (stop, told) = channel();
+    let serve = move || {
+        for stream in listener.incoming().flatten() {
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+            let mut frames = Frames::new(stream);
+            // Who asks wrongly gets no answer.
+            let _ = match frames.receive() {
+                Ok(Question::Status) => frames.send(&gather(&store.snapshot(), &settings, &machine)),
+                Ok(Question::Stop) => frames.send(&stop.send(()).is_ok()),
+                Err(_) => Ok(()),
+            };
+        }
+    };
+    std::thread::Builder::new().name("status".to_owned()).spawn(serve)?;
+    Ok(told)
+}
+
+/// What the rows and the machine's reports say.
+pub fn gather(rows: &Snapshot, settings: &Settings, machine: &Machine) -> Status {
+    let tasks: Vec<Arc<Task>> =
+        rows.scan::<Task>("").filter(|task| task.last_status != LastStatus::Stopped).collect();
+    let running = |service: &Service| {
+        let of = |task: &&Arc<Task>| {
+            task.service.as_deref() == Some(&service.name)
+                && (&task.cluster, &task.region, &task.account)
+                    == (&service.cluster, &service.region, &service.account)
+                && task.last_status == LastStatus::Running
+        };
+        tasks.iter().filter(of).count()
+    };
+    let services = rows
+        .scan::<Service>("")
+        .filter(|service| service.is_active() || service.is_draining())
+        .map(|service| ServiceStatus {
+            name: service.name.clone(),
+            cluster: service.cluster.clone(),
+            region: service.region.to_string(),
+            desired: service.desired_count,
+            running: running(&service),
+            event: service.events.iter().max_by_key(|event| event.at).map_or_else(String::new, |e| e.message.clone()),
+        })
+        .collect();
+    let balancer = |row: Arc<LoadBalancer>| {
+        let listeners: Vec<Arc<Listener>> =
+            rows.scan::<Listener>(&row.scope).filter(|listener| listener.load_balancer_arn == row.arn).collect();
+        let url = |listener: &Arc<Listener>| match listener.port {
+            80 => format!("http://{}", row.dns_name),
+            port => format!("http://{}:{port}", row.dns_name),
+        };
+        let mut targets = Vec::new();
+        for group in rows.scan::<TargetGroup>(&row.scope).filter(|group| group.load_balancer_arns.contains(&row.arn)) {
+            for target in &group.targets {
+                let report = machine.target(&row.id, &group.arn, target.address, target.port);
+                let (health, reason) = match report.map(|report| report.health) {
+                    None | Some(HealthState::Initial) => ("initial", String::new()),
+                    Some(HealthState::Healthy) => ("healthy", String::new()),
+                    Some(HealthState::Unhealthy { description, .. }) => ("unhealthy", description),
+                    Some(HealthState::Draining | HealthState::Drained) => ("draining", String::new()),
+                };
+                targets.push(TargetStatus {
+                    target: format!("{}:{}", target.address, target.port),
+                    health: health.to_owned(),
+                    reason,
+                });
+            }
+        }
+        BalancerStatus {
+            name: row.name.clone(),
+            urls: listeners.iter().map(url).collect(),
+            active: row.active,
+            targets,
+        }
+    };
+    let reports = machine.reports().clone();
+    let mut problems: Vec<String> = Vec::new();
+    problems.extend(reports.vpcs.values().filter_map(|vpc| Some(format!("{}: {}", vpc.vpc, vpc.error.clone()?))));
+    problems.extend(
+        reports.load_balancers.values().filter_map(|lb| Some(format!("lb {}: {}", lb.load_balancer, lb.error.clone()?))),
+    );
+    if let Some(edge) = &reports.edge {
+        problems.extend(edge.error.clone());
+        problems.extend(edge.listeners.iter().filter_map(|listener| listener.error.clone()));
+    }
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        listen: settings.listen,
+        verify: settings.auth == Auth::Verify,
+        account: settings.account.to_string(),
+        pid: std::process::id(),
+        services,
+        tasks: tasks
+            .iter()
+            .map(|task| TaskStatus {
+                id: task.id.to_string(),
+                group: task.group.clone(),
+                status: format!("{:?}", task.last_status).to_uppercase(),
+                address: task.interface.address.to_string(),
+                zone: task.availability_zone.clone(),
+            })
+            .collect(),
+        load_balancers: rows.scan::<LoadBalancer>("").map(balancer).collect(),
+        problems,
+    }
+}
+
+/// The status as a person reads it.
+pub fn table(status: &Status) -> String {
+    use std::fmt::Write;
+    let mut out = String::new();
+    let mut line = |text: std::fmt::Arguments<'_>| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{text}");
+    };
+    line(format_args!("landfall {} on http://{}, account {}", status.version, status.listen, status.account));
+    line(format_args!(""));
+    if status.services.is_empty() {
+        line(format_args!("no services"));
+    }
+    for service in &status.services {
+        line(format_args!(
+            "service  {} ({}, {}): {} of {} running",
+            service.name, service.cluster, service.region, service.running, service.desired
+        ));
+        if !service.event.is_empty() {
+            line(format_args!("         {}", service.event));
+        }
+    }
+    for task in &status.tasks {
+        line(format_args!("task     {}  {:<14}  {:<15}  {}  {}", task.id, task.status, task.address, task.zone, task.group));
+    }
+    for balancer in &status.load_balancers {
+        let state = if balancer.active { "active" } else { "provisioning" };
+        line(format_args!("lb       {} ({state})  {}", balancer.name, balancer.urls.join("  ")));
+        for target in &balancer.targets {
+            line(format_args!("         → {}  {}  {}", target.target, target.health, target.reason));
+        }
+    }
+    for problem in &status.problems {
+        line(format_args!("problem  {problem}"));
+    }
+    out
+}
