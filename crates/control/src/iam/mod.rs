@@ -11,6 +11,7 @@ mod inline_policy;
 mod instance_profile;
 mod managed_policy;
 pub mod policy;
+mod policy_tags;
 mod policy_version;
 mod role;
 mod role_tags;
@@ -61,7 +62,9 @@ pub const OPERATIONS: &[Operation] = &[
     read!(Iam, ListRoles, role::list_roles),
     read!(Iam, ListRoleTags, role_tags::list_role_tags),
     write!(Iam, PutRolePolicy, inline_policy::put_role_policy),
+    write!(Iam, TagPolicy, policy_tags::tag_policy),
     write!(Iam, TagRole, role_tags::tag_role),
+    write!(Iam, UntagPolicy, policy_tags::untag_policy),
     write!(Iam, UntagRole, role_tags::untag_role),
     write!(Iam, UpdateAssumeRolePolicy, role::update_assume_role_policy),
     write!(Iam, UpdateRole, role::update_role),

@@ -339,6 +339,11 @@ fn a_managed_policy_of_the_account_has_versions() {
             "409 <ErrorResponse><Error><Type>Sender</Type><Code>DeleteConflict</Code><Message>Cannot delete a policy attached to entities.</Message></Error><RequestId>ID</RequestId></ErrorResponse>"
         ],
     );
+    fixture.ok(Service::Iam, "TagPolicy", &format!("{arn}&Tags.member.1.Key=a&Tags.member.1.Value=b"));
+    let policy = fixture.ok(Service::Iam, "GetPolicy", arn);
+    assert!(policy.contains("<Tags><member><Key>a</Key><Value>b</Value></member></Tags>"), "{policy}");
+    fixture.ok(Service::Iam, "UntagPolicy", &format!("{arn}&TagKeys.member.1=a"));
+    assert!(!fixture.ok(Service::Iam, "GetPolicy", arn).contains("<Tags>"));
     fixture.ok(Service::Iam, "DetachRolePolicy", &format!("RoleName=exec&{arn}"));
     fixture.ok(Service::Iam, "DeletePolicy", arn);
     check(
