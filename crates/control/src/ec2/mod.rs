@@ -25,6 +25,9 @@ pub mod tag;
 pub mod vpc;
 mod zone;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use http::StatusCode;

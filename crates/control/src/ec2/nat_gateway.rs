@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use store::{Snapshot, Tx};
 use types::{
-    AccountId, AddressAssociationId, AllocationId, NatGatewayId, NetworkInterfaceId, PartId, Region,
-    SubnetId, Timestamp, VpcId,
+    AccountId, AddressAssociationId, AllocationId, NatGatewayId, NetworkInterfaceId, Region, SubnetId,
+    Timestamp, VpcId,
 };
 use wire::ApiError;
 
@@ -88,7 +88,8 @@ pub enum NatGatewayState {
     },
 }
 
-super::row!(NatGateway, "ec2_nat_gateway", |gateway| vec![PartId::Vpc(gateway.vpc_id.clone())]);
+// It shows in the network through its interface alone, whose row is put and deleted with it.
+super::row!(NatGateway, "ec2_nat_gateway", |_| Vec::new());
 
 impl Resource for NatGateway {
     const TYPE: &'static str = "natgateway";

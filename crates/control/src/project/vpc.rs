@@ -140,3 +140,223 @@ fn rule(row: &SecurityGroupRule) -> Option<desired::Rule> {
     };
     Some(desired::Rule { protocol, ports, peer })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use desired::{InterfaceKind, RouteTarget};
+    use types::{PartId, Region, Timestamp};
+
+    use super::*;
+    use crate::ec2::interface::{self, NewInterface};
+    use crate::testing::{Fixture, element, settings};
+    use crate::{Context, Principal, Service};
+
+    fn context(fixture: &Fixture) -> Context {
+        Context {
+            settings: Arc::new(settings()),
+            account: settings().account,
+            region: Region::new("ap-northeast-2").unwrap(),
+            principal: Principal::Root,
+            now: Timestamp::now(),
+            machine: fixture.api.machine.clone(),
+            request_id: "test".to_owned(),
+        }
+    }
+
+    fn projected(fixture: &Fixture, vpc: &str) -> Option<desired::Vpc> {
+        let context = context(fixture);
+        project(&fixture.api.store.snapshot(), &context.account, &context.region, &VpcId::from(vpc))
+    }
+
+    fn make(fixture: &Fixture, action: &str, body: &str, name: &str) -> String {
+        element(&fixture.ok(Service::Ec2, action, body), name).to_owned()
+    }
+
+    /// Every call of a stack's life; after each one, what changed in the network must have been marked dirty.
+    #[test]
+    fn a_changed_network_is_always_marked_dirty() {
+        let fixture = Fixture::new();
+        let dirty: Arc<Mutex<Vec<PartId>>> = Arc::default();
+        let marks = dirty.clone();
+        fixture.api.store.watch(move |commit| marks.lock().unwrap().extend(commit.dirty.iter().cloned()));
+        let vpc = make(&fixture, "CreateVpc", "CidrBlock=10.0.0.0/16", "vpcId");
+        let mut before = projected(&fixture, &vpc);
+        let mut changes = 0;
+        let mut step = |what: &str| {
+            let after = projected(&fixture, &vpc);
+            let marked =
+                dirty.lock().unwrap().drain(..).any(|part| part == PartId::Vpc(VpcId::from(vpc.as_str())));
+            if after != before {
+                changes += 1;
+                assert!(marked, "{what} changed the network unnoticed");
+            }
+            before = after;
+        };
+        let run = |action: &str, body: &str| fixture.ok(Service::Ec2, action, body);
+        let a = make(&fixture, "CreateSubnet", &format!("VpcId={vpc}&CidrBlock=10.0.0.0/24"), "subnetId");
+        let gateway = make(&fixture, "CreateInternetGateway", "", "internetGatewayId");
+        run("AttachInternetGateway", &format!("InternetGatewayId={gateway}&VpcId={vpc}"));
+        let eip = make(&fixture, "AllocateAddress", "", "allocationId");
+        let nat =
+            make(&fixture, "CreateNatGateway", &format!("SubnetId={a}&AllocationId={eip}"), "natGatewayId");
+        step("CreateNatGateway");
+        let b = make(&fixture, "CreateSubnet", &format!("VpcId={vpc}&CidrBlock=10.0.1.0/24"), "subnetId");
+        step("CreateSubnet");
+        let table = make(&fixture, "CreateRouteTable", &format!("VpcId={vpc}"), "routeTableId");
+        step("CreateRouteTable");
+        let association = make(
+            &fixture,
+            "AssociateRouteTable",
+            &format!("RouteTableId={table}&SubnetId={b}"),
+            "associationId",
+        );
+        step("AssociateRouteTable");
+        let default = format!("RouteTableId={table}&DestinationCidrBlock=0.0.0.0/0");
+        run("CreateRoute", &format!("{default}&NatGatewayId={nat}"));
+        step("CreateRoute");
+        let group = make(
+            &fixture,
+            "CreateSecurityGroup",
+            &format!("VpcId={vpc}&GroupName=g&GroupDescription=d"),
+            "groupId",
+        );
+        step("CreateSecurityGroup");
+        let rule = format!(
+            "GroupId={group}&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=1&IpPermissions.1.ToPort=2&IpPermissions.1.Groups.1.GroupId={group}"
+        );
+        run("AuthorizeSecurityGroupIngress", &rule);
+        step("AuthorizeSecurityGroupIngress");
+        run("RevokeSecurityGroupIngress", &rule);
+        step("RevokeSecurityGroupIngress");
+        run("DeleteSecurityGroup", &format!("GroupId={group}"));
+        step("DeleteSecurityGroup");
+        run("ReplaceRoute", &format!("{default}&GatewayId={gateway}"));
+        step("ReplaceRoute");
+        run("ReplaceRoute", &format!("{default}&NatGatewayId={nat}"));
+        step("ReplaceRoute");
+        let context = context(&fixture);
+        let other: Result<_, wire::ApiError> = fixture
+            .api
+            .store
+            .write(move |rows| {
+                let new = NewInterface {
+                    subnet: &b,
+                    security_groups: &[],
+                    description: String::new(),
+                    kind: InterfaceKind::Task,
+                    public_address: false,
+                    requester: "amazon-ecs",
+                };
+                interface::create(rows, &context, new)
+            })
+            .unwrap();
+        other.unwrap();
+        step("an interface");
+        run("DeleteNatGateway", &format!("NatGatewayId={nat}"));
+        step("DeleteNatGateway");
+        run("DetachInternetGateway", &format!("InternetGatewayId={gateway}&VpcId={vpc}"));
+        step("DetachInternetGateway");
+        run("DeleteRoute", &default);
+        step("DeleteRoute");
+        run("DisassociateRouteTable", &format!("AssociationId={association}"));
+        step("DisassociateRouteTable");
+        run("DeleteRouteTable", &format!("RouteTableId={table}"));
+        step("DeleteRouteTable");
+        run("DeleteSubnet", &format!("SubnetId={a}"));
+        step("DeleteSubnet");
+        assert_eq!(changes, 18, "every step above shows in the network");
+    }
+
+    #[test]
+    fn a_vpc_without_interfaces_needs_no_network() {
+        let fixture = Fixture::new();
+        let vpc = make(&fixture, "CreateVpc", "CidrBlock=10.0.0.0/16", "vpcId");
+        assert_eq!(projected(&fixture, &vpc), None);
+        assert_eq!(projected(&fixture, "vpc-1"), None);
+        let owner = find(&fixture.api.store.snapshot(), &VpcId::from(vpc.as_str())).unwrap();
+        assert_eq!(owner.1.as_str(), "ap-northeast-2");
+    }
+
+    #[test]
+    fn a_route_whose_target_is_gone_is_a_black_hole() {
+        let fixture = Fixture::new();
+        let vpc = make(&fixture, "CreateVpc", "CidrBlock=10.0.0.0/16", "vpcId");
+        let subnet =
+            make(&fixture, "CreateSubnet", &format!("VpcId={vpc}&CidrBlock=10.0.0.0/24"), "subnetId");
+        let gateway = make(&fixture, "CreateInternetGateway", "", "internetGatewayId");
+        let attachment = format!("InternetGatewayId={gateway}&VpcId={vpc}");
+        fixture.ok(Service::Ec2, "AttachInternetGateway", &attachment);
+        let private = format!("SubnetId={subnet}&ConnectivityType=private");
+        let keep = make(&fixture, "CreateNatGateway", &private, "networkInterfaceId");
+        let nat = make(&fixture, "CreateNatGateway", &private, "natGatewayId");
+        let table = make(&fixture, "CreateRouteTable", &format!("VpcId={vpc}"), "routeTableId");
+        for (destination, target) in [
+            ("1.0.0.0/8", format!("GatewayId={gateway}")),
+            ("2.0.0.0/8", format!("NatGatewayId={nat}")),
+            ("3.0.0.0/8", format!("NetworkInterfaceId={keep}")),
+        ] {
+            let body = format!("RouteTableId={table}&DestinationCidrBlock={destination}&{target}");
+            fixture.ok(Service::Ec2, "CreateRoute", &body);
+        }
+        let targets = || -> Vec<RouteTarget> {
+            let vpc = projected(&fixture, &vpc).unwrap();
+            let found = vpc.route_tables.into_iter().find(|one| one.id.as_str() == table).unwrap();
+            found.routes.into_iter().map(|route| route.target).collect()
+        };
+        assert_eq!(targets()[0], RouteTarget::InternetGateway);
+        assert!(matches!(targets()[1], RouteTarget::Interface(_)));
+        assert_eq!(targets()[2], RouteTarget::Interface(keep.as_str().into()));
+        fixture.ok(Service::Ec2, "DetachInternetGateway", &attachment);
+        fixture.ok(Service::Ec2, "DeleteNatGateway", &format!("NatGatewayId={nat}"));
+        assert_eq!(targets()[..2], [RouteTarget::Blackhole, RouteTarget::Blackhole]);
+        let shown = fixture.ok(Service::Ec2, "DescribeRouteTables", &format!("RouteTableId.1={table}"));
+        assert_eq!(shown.matches("<state>blackhole</state>").count(), 2);
+    }
+
+    #[test]
+    fn rules_become_what_the_filter_knows() {
+        let fixture = Fixture::new();
+        let vpc = make(&fixture, "CreateVpc", "CidrBlock=10.0.0.0/16", "vpcId");
+        let subnet =
+            make(&fixture, "CreateSubnet", &format!("VpcId={vpc}&CidrBlock=10.0.0.0/24"), "subnetId");
+        fixture.ok(Service::Ec2, "CreateNatGateway", &format!("SubnetId={subnet}&ConnectivityType=private"));
+        let group = make(
+            &fixture,
+            "CreateSecurityGroup",
+            &format!("VpcId={vpc}&GroupName=g&GroupDescription=d"),
+            "groupId",
+        );
+        let check = |permission: &str, expected: &[desired::Rule]| {
+            let body = format!("GroupId={group}&{}", permission.replace('~', "IpPermissions.1."));
+            fixture.ok(Service::Ec2, "AuthorizeSecurityGroupIngress", &body);
+            let groups = projected(&fixture, &vpc).unwrap().security_groups;
+            let found = groups.into_iter().find(|one| one.id.as_str() == group).unwrap();
+            assert_eq!(found.ingress, expected, "{permission}");
+            fixture.ok(Service::Ec2, "RevokeSecurityGroupIngress", &body);
+        };
+        let any = desired::Peer::Cidr("0.0.0.0/0".parse().unwrap());
+        let rule = |protocol, ports: Option<(i32, i32)>, peer: &desired::Peer| desired::Rule {
+            protocol,
+            ports: ports.map(|(from, to)| desired::Ports { from, to }),
+            peer: peer.clone(),
+        };
+        use desired::Protocol::{All, Icmp, Number, Tcp};
+        check(
+            "~IpProtocol=tcp&~FromPort=80&~ToPort=81&~IpRanges.1.CidrIp=0.0.0.0/0",
+            &[rule(Tcp, Some((80, 81)), &any)],
+        );
+        check("~IpProtocol=-1&~FromPort=0&~ToPort=0&~IpRanges.1.CidrIp=0.0.0.0/0", &[rule(All, None, &any)]);
+        check(
+            "~IpProtocol=icmp&~FromPort=8&~ToPort=-1&~IpRanges.1.CidrIp=0.0.0.0/0",
+            &[rule(Icmp, Some((8, -1)), &any)],
+        );
+        check("~IpProtocol=50&~IpRanges.1.CidrIp=0.0.0.0/0", &[rule(Number(50), None, &any)]);
+        check(
+            &format!("~IpProtocol=tcp&~FromPort=1&~ToPort=1&~Groups.1.GroupId={group}"),
+            &[rule(Tcp, Some((1, 1)), &desired::Peer::Group(group.as_str().into()))],
+        );
+        check("~IpProtocol=tcp&~FromPort=1&~ToPort=1&~Ipv6Ranges.1.CidrIpv6=::/0", &[]);
+    }
+}
