@@ -23,7 +23,10 @@ pub fn clean(dir: &Path, state: &Path) -> Result<Option<TaskStatus>> {
     }
     let role = RoleDir::new(dir);
     let _lock = role.lock()?;
-    finish(&role, dir, state).map(Some)
+    let status = finish(&role, dir, state)?;
+    // Last of all: with an exit record and no socket, a task is over.
+    let _ = std::fs::remove_file(role.socket());
+    Ok(Some(status))
 }
 
 /// [`clean`] for one who holds the lock.
@@ -48,7 +51,6 @@ pub(crate) fn finish(role: &RoleDir, dir: &Path, state: &Path) -> Result<TaskSta
         }
     };
     resources::remove(dir, state, id.as_str())?;
-    let _ = std::fs::remove_file(role.socket());
     Ok(status)
 }
 

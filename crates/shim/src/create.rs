@@ -1,14 +1,18 @@
 //! The `__create` helper: one container, from its mounted root file system to its first process.
 
 use std::error::Error;
+use std::fs::File;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use desired::Container;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::{Mode, mkdirat};
 use serde::{Deserialize, Serialize};
 
 use crate::executor::Tied;
@@ -56,6 +60,7 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
         counts_swap: std::fs::exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").unwrap_or(false),
         open_files: open_files(),
     })?;
+    make_folder(&job.rootfs, &spec::working_folder(&job.container, &job.image))?;
     spec.save(job.bundle.join("config.json")).map_err(|error| chain(&error))?;
     let mut container = ContainerBuilder::new(job.container.name.clone(), SyscallType::default())
         .with_root_path(&job.runtime)
@@ -72,6 +77,30 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
     tell(shim, &Report::Created { pid }).map_err(|error| error.to_string())?;
     container.start().map_err(|error| chain(&error))?;
     Ok(Report::Progress(format!("{} started as process {pid}", job.container.name)))
+}
+
+/// Makes a folder of the container's, with those above it, as runc does with the one that a command starts in. A link on
+/// the way leads nowhere but into the root file system.
+fn make_folder(rootfs: &Path, folder: &Path) -> Result<(), String> {
+    let say = |errno: Errno| format!("mkdir {}: {errno}", folder.display());
+    let root = File::open(rootfs).map_err(|cause| cause.to_string())?;
+    let open = |path: &Path| {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let how = OpenHow::new()
+            .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        openat2(&root, path, how)
+    };
+    let mut so_far = PathBuf::new();
+    for part in folder.components() {
+        let Component::Normal(name) = part else { continue };
+        let parent = open(&so_far).map_err(say)?;
+        so_far.push(name);
+        if matches!(open(&so_far), Err(Errno::ENOENT)) {
+            mkdirat(&parent, name, Mode::from_bits_truncate(0o755)).map_err(say)?;
+        }
+    }
+    Ok(())
 }
 
 /// Fargate's limit, or what the machine gives: raising the hard limit takes CAP_SYS_RESOURCE.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -157,6 +158,8 @@ fn work<J: DeserializeOwned>(
 ) -> std::io::Result<()> {
     // The shim blocks signals to read them from a descriptor; helpers and containers must not.
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+    // Docker's own, which containers inherit, whatever the caller's is.
+    umask(Mode::from_bits_truncate(0o022));
     let shim = Arc::new(UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?));
     // The container's own input is empty, and nobody holds the channel but through `shim`.
     nix::unistd::dup2_stdin(std::fs::File::open(Path::new("/dev/null"))?)?;

@@ -26,13 +26,13 @@ pub(crate) fn last_status(dir: &Path) -> Result<Option<TaskStatus>> {
 
 /// Makes the exit record durable: it is on disk when this returns.
 pub(crate) fn write_exit(dir: &Path, status: &TaskStatus) -> Result<()> {
-    write(dir, EXIT, status)?;
+    write(dir, EXIT, status, File::sync_all)?;
     File::open(dir).and_then(|folder| folder.sync_all()).map_err(Error::file(dir))
 }
 
-/// Keeps the status for whoever cleans up after a shim that died.
+/// Keeps the status for whoever cleans up after a shim that died. It outlives the shim, not the machine.
 pub(crate) fn write_status(dir: &Path, status: &TaskStatus) -> Result<()> {
-    write(dir, STATUS, status)
+    write(dir, STATUS, status, |_| Ok(()))
 }
 
 /// A task of which nothing has happened yet.
@@ -62,12 +62,17 @@ fn read(path: &Path) -> Result<Option<TaskStatus>> {
     desired::decode(&bytes).map(Some).map_err(|cause| Error::Record { path: path.to_owned(), cause })
 }
 
-fn write(dir: &Path, name: &str, status: &TaskStatus) -> Result<()> {
+fn write(
+    dir: &Path,
+    name: &str,
+    status: &TaskStatus,
+    sync: impl Fn(&File) -> std::io::Result<()>,
+) -> Result<()> {
     let (path, next) = (dir.join(name), dir.join(format!("{name}.next")));
     let write = || -> std::io::Result<()> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&next)?;
         file.write_all(&desired::encode(status)?)?;
-        file.sync_all()?;
+        sync(&file)?;
         std::fs::rename(&next, &path)
     };
     write().map_err(Error::file(path.clone()))

@@ -1,6 +1,8 @@
 //! What a task holds in the kernel: control groups, and a root file system for each container.
 
+use std::fs::Permissions;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -107,6 +109,8 @@ impl Bundle {
         for folder in [&bundle.rootfs, &bundle.runtime, &bundle.etc, &upper, &work] {
             std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
         }
+        // The upper folder's own mode is what the container sees of `/`.
+        std::fs::set_permissions(&upper, Permissions::from_mode(0o755)).map_err(Error::file(&upper))?;
         let lower: Vec<PathBuf> = layers.iter().rev().cloned().collect();
         mount::overlay(&mount::Overlay { lower: &lower, upper: &upper, work: &work }, &bundle.rootfs)?;
         Ok(bundle)
@@ -122,7 +126,8 @@ impl Bundle {
         ];
         for (name, content) in files {
             let path = self.etc.join(name);
-            std::fs::write(&path, content).map_err(Error::file(path))?;
+            std::fs::write(&path, content).map_err(Error::file(&path))?;
+            std::fs::set_permissions(&path, Permissions::from_mode(0o644)).map_err(Error::file(path))?;
         }
         Ok(())
     }

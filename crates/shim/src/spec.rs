@@ -52,6 +52,12 @@ pub(crate) fn arguments(container: &Container, image: &ImageConfig) -> Vec<Strin
     }
 }
 
+/// The folder that the command starts in.
+pub(crate) fn working_folder(container: &Container, image: &ImageConfig) -> PathBuf {
+    let given = container.working_directory.as_deref().filter(|folder| !folder.is_empty());
+    Path::new("/").join(given.unwrap_or(&image.working_dir))
+}
+
 /// The environment: `PATH`, `HOME` and `HOSTNAME`, then the image's, then the task definition's.
 fn environment(input: &Input<'_>) -> Result<Vec<String>, String> {
     let mut variables: BTreeMap<&str, &str> = BTreeMap::new();
@@ -154,13 +160,12 @@ fn assemble(
         .build()?;
     given.set_inheritable(None);
     given.set_ambient(None);
-    let folder = container.working_directory.as_deref().unwrap_or(&image.working_dir);
     let owner =
         UserBuilder::default().uid(user.uid).gid(user.gid).additional_gids(user.groups.clone()).build()?;
     let process = ProcessBuilder::default()
         .args(arguments)
         .env(environment)
-        .cwd(if folder.is_empty() { "/" } else { folder })
+        .cwd(working_folder(container, image))
         .user(owner)
         .capabilities(given)
         .rlimits(limits)

@@ -1,8 +1,9 @@
 //! The node's own blobs and unpacked layers, shared by all pulls of a state folder.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{BufReader, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{Trouble, snapshot, unpack};
@@ -124,6 +125,8 @@ impl Store {
         remove(&partial).map_err(|e| say(&e))?;
         let root = partial.join("fs");
         std::fs::create_dir_all(&root).map_err(|e| say(&e))?;
+        // There are setuid programs in it, which the host's users must not reach.
+        std::fs::set_permissions(&snapshots, Permissions::from_mode(0o700)).map_err(|e| say(&e))?;
         let unpacked = File::open(self.path(blob)).map_err(|e| say(&e)).and_then(|file| {
             let found =
                 unpack::layer(BufReader::with_capacity(256 << 10, file), &root).map_err(|e| say(&e))?;

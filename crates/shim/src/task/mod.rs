@@ -149,6 +149,9 @@ impl Shim<'_> {
             .and_then(|group| Ok(group.create(&resources::limits(&self.task))?))
             .map_err(|error| Halt::Failed(format!("CannotStartContainerError: {error}")))?;
         for container in self.task.containers.clone() {
+            if self.stop {
+                return Err(Halt::Stopped);
+            }
             let image = images.get(&container.name).ok_or(Halt::Stopped)?;
             if let Err(why) = self.start(&program, &container, image) {
                 let why = format!("CannotStartContainerError: ResourceInitializationError: {why}");
@@ -158,9 +161,6 @@ impl Shim<'_> {
                 return Err(Halt::Failed(why));
             }
             self.publish();
-            if self.stop {
-                return Err(Halt::Stopped);
-            }
         }
         self.status.started_at = Some(Timestamp::now());
         self.status.phase = TaskPhase::Running;

@@ -2,7 +2,7 @@
 
 use desired::Container;
 
-use crate::support::{World, container};
+use crate::support::{World, container, image};
 
 fn field<'a>(output: &'a str, name: &str) -> &'a str {
     let line = output.lines().find_map(|line| line.strip_prefix(name));
@@ -84,6 +84,32 @@ fn names_are_asked_of_the_vpc_s_server() {
     assert_eq!(field(&output, "127.0.0.1 "), "localhost");
     assert!(output.contains(".ap-northeast-2.compute.internal\n"), "{output}");
     assert!(output.ends_with("new\n"));
+}
+
+#[test]
+fn links_in_an_image_lead_no_mount_and_no_folder_out_of_it() {
+    let world = World::new();
+    let outside = world.state().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    let (deep, up) =
+        (format!("-> {}", outside.display()), format!("-> ../../../../../../..{}", outside.display()));
+    let base = image::layer(&[
+        ("app", image::app(), 0o755),
+        ("etc/resolv.conf", format!("{deep}/resolv.conf").as_bytes(), 0o777),
+        ("etc/hosts", format!("{up}/hosts").as_bytes(), 0o777),
+        ("out", up.as_bytes(), 0o777),
+    ]);
+    world.registry.add("app", "1", &image::image(&serde_json::json!({ "Entrypoint": ["/app"] }), &[base]));
+    let working_directory = Some("/out/made/here".to_owned());
+    let show = ["show", "/etc/resolv.conf", "/etc/hosts"];
+    let mut task = world.run(world.task(vec![Container { working_directory, ..container("app", &show) }]));
+    let status = task.wait_end();
+    // Whether such an image runs is one thing; the host is not touched.
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{status:?}");
+    assert!(
+        status.error.is_some() || task.output("app").contains("nameserver 169.254.169.253"),
+        "{status:?}"
+    );
 }
 
 #[test]

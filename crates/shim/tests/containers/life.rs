@@ -119,10 +119,12 @@ fn the_command_its_environment_and_its_folder_are_as_asked() {
         assert!(output.contains(want), "{want} in {output}");
     }
     assert!(!output.contains("CARGO"), "nothing of the host's: {output}");
-    let app = Container { working_directory: Some("/tmp".to_owned()), ..container("app", &["folder"]) };
-    let mut task = world.run(world.task(vec![app]));
-    task.wait_end();
-    assert_eq!(task.output("app"), "/tmp\n");
+    for folder in ["/tmp", "/made/for it"] {
+        let app = Container { working_directory: Some(folder.to_owned()), ..container("app", &["folder"]) };
+        let mut task = world.run(world.task(vec![app]));
+        task.wait_end();
+        assert_eq!(task.output("app"), format!("{folder}\n"));
+    }
 }
 
 #[test]
