@@ -220,8 +220,21 @@ pub struct Ulimit {
 
 /// The limits that AWS's model names.
 const ULIMITS: &[&str] = &[
-    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",
-    "rtprio", "rttime", "sigpending", "stack",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 /// The longest stop timeout on Fargate, in seconds ("stopTimeout").
@@ -268,7 +281,10 @@ pub(crate) fn check(containers: &mut [ContainerDefinition], size: Size) -> Resul
             return Err(client("Container.image should not be null or empty."));
         }
         if !names.insert(container.name.clone()) {
-            return Err(client(format!("Container names must be unique: '{}' is given twice.", container.name)));
+            return Err(client(format!(
+                "Container names must be unique: '{}' is given twice.",
+                container.name
+            )));
         }
         for mapping in &mut container.port_mappings {
             if mapping.container_port == 0 {
@@ -332,7 +348,10 @@ fn limits(container: &ContainerDefinition, size: Size) -> Result<(), ApiError> {
     }
     let mut variables = container.environment.iter();
     if let Some(bad) = variables.find(|pair| pair.name.is_empty() || pair.name.contains(['=', '\0'])) {
-        return Err(client(format!("Invalid environment variable name '{}' for container '{name}'.", bad.name)));
+        return Err(client(format!(
+            "Invalid environment variable name '{}' for container '{name}'.",
+            bad.name
+        )));
     }
     Ok(())
 }

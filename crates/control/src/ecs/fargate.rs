@@ -94,7 +94,11 @@ mod tests {
             (Some("300"), Some("512"), "Invalid 'cpu' setting for task."),
             (Some("a lot"), Some("512"), "Invalid 'cpu' setting for task."),
             (Some("256"), Some("0.1234 GB"), "Invalid 'memory' setting for task."),
-            (Some("256"), Some("4096"), "No Fargate configuration exists for given values: 256 CPU, 4096 memory."),
+            (
+                Some("256"),
+                Some("4096"),
+                "No Fargate configuration exists for given values: 256 CPU, 4096 memory.",
+            ),
             (Some("8192"), Some("17408"), "No Fargate configuration exists"),
         ] {
             let error = size(cpu, memory).unwrap_err();

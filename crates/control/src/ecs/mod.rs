@@ -12,6 +12,8 @@ pub mod service;
 pub mod tag;
 pub mod task;
 pub mod task_definition;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 use store::{TableDef, table};
@@ -99,7 +101,9 @@ fn client(message: impl Into<String>) -> ApiError {
 fn valid_name(what: &str, name: &str) -> Result<(), ApiError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if name.is_empty() || name.len() > 255 || !name.bytes().all(allowed) {
-        return Err(invalid(format!("{what} is invalid: '{name}'. Up to 255 letters, numbers, underscores, and hyphens are allowed.")));
+        return Err(invalid(format!(
+            "{what} is invalid: '{name}'. Up to 255 letters, numbers, underscores, and hyphens are allowed."
+        )));
     }
     Ok(())
 }

@@ -411,8 +411,7 @@ pub fn list(
         None => context.prefix(),
     };
     let status = request.status.unwrap_or(Status::Active);
-    let mut found: Vec<_> =
-        rows.scan::<TaskDefinition>(&prefix).filter(|row| row.status == status).collect();
+    let mut found: Vec<_> = rows.scan::<TaskDefinition>(&prefix).filter(|row| row.status == status).collect();
     if request.sort == Sort::Desc {
         found.reverse();
     }

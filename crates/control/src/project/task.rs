@@ -7,9 +7,9 @@ use store::Snapshot;
 use types::{AccountId, Region, TaskId};
 
 use crate::Settings;
+use crate::ecs::ContainerDefinition;
 use crate::ecs::task::Task;
 use crate::ecs::task_definition::{self, TaskDefinition};
-use crate::ecs::ContainerDefinition;
 
 /// From SIGTERM to SIGKILL when the container definition does not say ("stopTimeout").
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -90,7 +90,8 @@ pub fn image_reference(
     let (host, path) = image.split_once('/').unwrap_or(("", image));
     let listen = settings.listen;
     let is_listen = host == listen.to_string()
-        || (listen.ip().is_loopback() && host.strip_prefix("localhost:") == Some(&*listen.port().to_string()));
+        || (listen.ip().is_loopback()
+            && host.strip_prefix("localhost:") == Some(&*listen.port().to_string()));
     let registry = match host {
         _ if is_listen => Some(format!("{account}.dkr.ecr.{region}.amazonaws.com")),
         _ if is_ecr_host(host) => Some(host.to_owned()),
@@ -137,7 +138,12 @@ mod tests {
             ("nginx", None, "nginx", "latest"),
             ("public.ecr.aws/nginx/nginx:1.27", None, "public.ecr.aws/nginx/nginx", "1.27"),
             ("127.0.0.1:5000/app", None, "127.0.0.1:5000/app", "latest"),
-            ("1.dkr.ecr.eu-west-1.amazonaws.com/app", None, "1.dkr.ecr.eu-west-1.amazonaws.com/app", "latest"),
+            (
+                "1.dkr.ecr.eu-west-1.amazonaws.com/app",
+                None,
+                "1.dkr.ecr.eu-west-1.amazonaws.com/app",
+                "latest",
+            ),
         ] {
             let split = image_reference(&settings, &account, &region, image);
             assert_eq!(

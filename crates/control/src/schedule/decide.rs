@@ -100,12 +100,9 @@ pub fn schedule(view: &ServiceView<'_>, now: Timestamp) -> Vec<Decision> {
 
     let left = |id: &str| view.tasks.iter().any(|task| task.deployment == id);
     let old = view.service.deployments.iter().skip(1);
-    let forgotten: Vec<&str> =
-        old.map(|deployment| deployment.id.as_str()).filter(|id| !left(id)).collect();
+    let forgotten: Vec<&str> = old.map(|deployment| deployment.id.as_str()).filter(|id| !left(id)).collect();
     let single = view.service.deployments.len() == 1 + forgotten.len();
-    decisions.extend(
-        forgotten.into_iter().map(|id| Decision::Forget { deployment: id.to_owned() }),
-    );
+    decisions.extend(forgotten.into_iter().map(|id| Decision::Forget { deployment: id.to_owned() }));
 
     let complete = primary.len() == desired && view.tasks.len() == desired;
     let running = complete && primary.iter().all(|task| task.last_status == LastStatus::Running);

@@ -7,13 +7,13 @@ use store::Tx;
 use types::TaskId;
 use wire::ApiError;
 
+use crate::ec2::{interface, subnet};
 use crate::ecs::service::LoadBalancer;
 use crate::ecs::task::{
     Container, ContainerStatus, DesiredStatus, Interface, LastStatus, PullSession, Target, TargetState, Task,
 };
 use crate::ecs::task_definition::TaskDefinition;
 use crate::ecs::{AssignPublicIp, Network, Tags, uuid};
-use crate::ec2::{interface, subnet};
 use crate::sts::session::{self, NotAssumable};
 use crate::{Context, SessionKey};
 

@@ -9,7 +9,7 @@ mod decide;
 mod health;
 pub mod launch;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -260,9 +260,10 @@ fn named(tasks: &[TaskId]) -> String {
 
 /// Whether none of a task's deregistered targets is left in its group.
 fn drained(rows: &Snapshot, task: &Task) -> bool {
-    task.targets.iter().filter(|target| target.state == TargetState::Deregistered).all(|target| {
-        targets::lifecycle(rows, &target.group, task.interface.address, target.port).is_none()
-    })
+    task.targets
+        .iter()
+        .filter(|target| target.state == TargetState::Deregistered)
+        .all(|target| targets::lifecycle(rows, &target.group, task.interface.address, target.port).is_none())
 }
 
 /// Does what a task's step asks for.
@@ -297,12 +298,7 @@ fn apply(rows: &mut Tx, context: &Context, task: &mut Task, effect: Option<Effec
 }
 
 /// What decisions are made from.
-fn view<'a>(
-    rows: &Snapshot,
-    context: &Context,
-    machine: &Machine,
-    service: &'a Service,
-) -> ServiceView<'a> {
+fn view<'a>(rows: &Snapshot, context: &Context, machine: &Machine, service: &'a Service) -> ServiceView<'a> {
     let prefix = format!("{}/{}/{}/", service.account, service.region, service.cluster);
     let tasks = rows
         .scan::<Task>(&prefix)

@@ -92,13 +92,16 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateService) -> Resul
     let definition = request.task_definition.as_deref().filter(|named| !named.is_empty());
     let definition = definition.ok_or_else(|| invalid("TaskDefinition can not be blank."))?;
     let definition = task_definition::find_active(rows, context, definition)?;
-    let count = request.desired_count.ok_or_else(|| invalid("desiredCount cannot be null for a replica service."))?;
+    let count =
+        request.desired_count.ok_or_else(|| invalid("desiredCount cannot be null for a replica service."))?;
     let desired_count = validate::count(count)?;
     let (minimum, maximum) = validate::percentages(&request.deployment_configuration, 100, 200)?;
     let network = network::take(rows, context, request.network_configuration)?;
     let load_balancers =
         validate::load_balancers(rows, context, request.load_balancers, &definition, &network)?;
-    if load_balancers.is_empty() && request.health_check_grace_period_seconds.is_some_and(|seconds| seconds > 0) {
+    if load_balancers.is_empty()
+        && request.health_check_grace_period_seconds.is_some_and(|seconds| seconds > 0)
+    {
         return Err(invalid(
             "Health check grace period is only valid for services configured to use load balancers",
         ));
@@ -111,7 +114,9 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateService) -> Resul
         name: request.service_name,
         status: ServiceStatus::Active,
         desired_count,
-        platform_version: validate::platform_version(request.platform_version.as_deref().unwrap_or_default())?,
+        platform_version: validate::platform_version(
+            request.platform_version.as_deref().unwrap_or_default(),
+        )?,
         minimum_healthy_percent: minimum,
         maximum_percent: maximum,
         availability_zone_rebalancing: request.availability_zone_rebalancing.unwrap_or(Rebalancing::Enabled),

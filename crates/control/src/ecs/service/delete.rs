@@ -4,8 +4,8 @@ use serde::Deserialize;
 use store::Tx;
 use wire::ApiError;
 
-use super::view::OneService;
 use super::ServiceStatus;
+use super::view::OneService;
 use crate::Context;
 use crate::ecs::invalid;
 
@@ -27,9 +27,7 @@ pub fn delete(rows: &mut Tx, context: &Context, request: DeleteService) -> Resul
         ServiceStatus::Draining => {}
         ServiceStatus::Active => {
             if service.desired_count > 0 && !request.force {
-                return Err(invalid(
-                    "The service cannot be stopped while it is scaled above 0.",
-                ));
+                return Err(invalid("The service cannot be stopped while it is scaled above 0."));
             }
             service.status = ServiceStatus::Draining;
             service.desired_count = 0;

@@ -7,7 +7,6 @@ pub mod update;
 mod validate;
 pub mod view;
 
-
 use serde::{Deserialize, Serialize};
 use store::Row;
 use types::{AccountId, Region, Timestamp};

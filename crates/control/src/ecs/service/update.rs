@@ -54,7 +54,8 @@ pub struct UpdateService {
 /// Changes a service. What its tasks are made from (task definition, network, load balancers) begins a deployment
 /// that replaces them; counts and percentages do not.
 pub fn update(rows: &mut Tx, context: &Context, request: UpdateService) -> Result<OneService, ApiError> {
-    let mut service = super::describe::get_active(rows, context, request.cluster.as_deref(), &request.service)?;
+    let mut service =
+        super::describe::get_active(rows, context, request.cluster.as_deref(), &request.service)?;
     let primary = service.primary().cloned();
     let primary = primary.ok_or_else(|| ApiError::internal("a service has no deployment"))?;
     let named = request.task_definition.as_deref().filter(|named| !named.is_empty());
@@ -106,7 +107,8 @@ pub fn update(rows: &mut Tx, context: &Context, request: UpdateService) -> Resul
         redeploy |= version != service.platform_version;
         service.platform_version = version;
     }
-    service.enable_ecs_managed_tags = request.enable_ecs_managed_tags.unwrap_or(service.enable_ecs_managed_tags);
+    service.enable_ecs_managed_tags =
+        request.enable_ecs_managed_tags.unwrap_or(service.enable_ecs_managed_tags);
     service.propagate_tags = request.propagate_tags.unwrap_or(service.propagate_tags);
     service.availability_zone_rebalancing =
         request.availability_zone_rebalancing.unwrap_or(service.availability_zone_rebalancing);

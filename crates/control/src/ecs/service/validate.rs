@@ -111,7 +111,9 @@ pub(crate) fn percentages(
         return Err(invalid("maximumPercent must be at least 100 for a service of tasks that are replicas."));
     }
     if maximum == 100 && minimum == 100 {
-        return Err(invalid("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments."));
+        return Err(invalid(
+            "Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.",
+        ));
     }
     Ok((minimum, maximum))
 }
@@ -185,7 +187,9 @@ pub(crate) fn load_balancers(
             .iter()
             .any(|mapping| mapping.container_port == port && mapping.protocol == TransportProtocol::Tcp);
         if !maps {
-            return Err(invalid(format!("The container {name} did not have a container port {port} defined.")));
+            return Err(invalid(format!(
+                "The container {name} did not have a container port {port} defined."
+            )));
         }
         let group = target_group::get(rows, &arn).ok_or_else(|| {
             invalid(format!("The specified target group does not exist. (targetGroupArn: {arn})"))
