@@ -78,6 +78,8 @@ struct LogFile {
     file: Option<File>,
     size: u64,
     limit: u64,
+    /// Whether the last lines were lost.
+    failing: bool,
 }
 
 impl Log {
@@ -90,16 +92,17 @@ impl Log {
         std::fs::create_dir_all(dir.join("logs"))?;
         let file = OpenOptions::new().create(true).append(true).open(&path)?;
         let size = file.metadata()?.len();
-        Ok(Self(Arc::new(Mutex::new(LogFile { path, file: Some(file), size, limit }))))
+        Ok(Self(Arc::new(Mutex::new(LogFile { path, file: Some(file), size, limit, failing: false }))))
     }
 
     fn write(&self, lines: &[u8]) {
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // With a full disk the lines are lost, and the container lives on.
-        if let Err(cause) = log.write(lines) {
-            log.file = None;
+        let written = log.write(lines);
+        if let (Err(cause), false) = (&written, log.failing) {
             crate::task::complain(&format!("{}: {cause}", log.path.display()));
         }
+        log.failing = written.is_err();
     }
 }
 

@@ -90,6 +90,8 @@ impl Registry<'_> {
         })?;
         let mut url = format!("https://{}/v2/{}/{path}", self.host, self.repository);
         if answer.status().is_redirection() {
+            // A connection whose answer was read to its end serves the next request, too.
+            let _ = answer.body_mut().with_config().limit(64 << 10).read_to_vec();
             if store.has(digest) {
                 return Ok(());
             }

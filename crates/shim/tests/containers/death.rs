@@ -6,6 +6,7 @@ use desired::role::RoleError;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::support::registry::API;
 use crate::support::{PATIENCE, Running, World, container, only, pause};
 
 fn processes(world: &World, task: &Running<'_>) -> Vec<Pid> {
@@ -106,7 +107,7 @@ fn a_shim_after_one_that_died_ends_the_task() {
 
 #[test]
 fn helpers_die_with_their_shim() {
-    let world = World::blackhole();
+    let world = World::blackhole(&[API]);
     let mut task = world.run(world.task(vec![container("app", &["exit", "0"])]));
     let children = format!("/proc/{0}/task/{0}/children", task.shim().id());
     let deadline = Instant::now() + PATIENCE;

@@ -88,25 +88,68 @@ fn an_image_that_is_not_there_is_not_found() {
     assert!(error.contains("`landfall image import"), "{error}");
 }
 
-#[test]
-fn packets_that_get_lost_fail_the_task_in_fargate_s_words() {
-    let world = World::blackhole();
+/// Runs a task whose packets to one host get lost; what it says, and that it gives up in time.
+#[track_caller]
+fn lost(host: &str) -> String {
+    let world = World::blackhole(&[host]);
     let started = Instant::now();
     let error = fails(&world, one(&world));
+    assert!((Duration::from_secs(5)..Duration::from_secs(25)).contains(&started.elapsed()));
+    error
+}
+
+#[test]
+fn packets_to_the_api_that_get_lost_fail_the_task_in_fargate_s_words() {
     assert_eq!(
-        error,
+        lost(API),
         format!(
             "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval \
              failed: unable to retrieve ecr registry auth: service call has been retried 3 time(s): RequestError: \
              send request failed caused by: Post \"https://{API}/\": dial tcp 198.19.0.10:443: i/o timeout"
         )
     );
-    assert!((Duration::from_secs(5)..Duration::from_secs(20)).contains(&started.elapsed()));
+}
+
+#[test]
+fn packets_to_the_registry_that_get_lost_do_too() {
+    assert_eq!(
+        lost(REGISTRY),
+        format!(
+            "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref \
+             {REGISTRY}/app:1: failed to do request: Get \"https://{REGISTRY}/v2/app/manifests/1\": dial tcp \
+             198.19.0.10:443: i/o timeout"
+        )
+    );
+}
+
+#[test]
+fn packets_to_the_layers_bucket_that_get_lost_do_too() {
+    let digest = sha256(&standard().blobs[2]);
+    assert_eq!(
+        lost(BUCKET),
+        format!(
+            "CannotPullContainerError: ref pull has been retried 3 time(s): failed to copy: httpReadSeeker: failed \
+             open: failed to do request: Get \"https://{BUCKET}/{digest}\": dial tcp 198.19.0.10:443: i/o timeout"
+        )
+    );
+}
+
+#[test]
+fn a_name_that_the_vpc_does_not_know_is_told() {
+    let world = World::new();
+    let task = one(&world);
+    let region = "eu-north-1".to_owned();
+    let error = fails(&world, Task { pull: PullIdentity { region, ..task.pull.clone() }, ..task });
+    let host = "api.ecr.eu-north-1.amazonaws.com";
+    assert!(
+        error.ends_with(&format!("dial tcp: lookup {host} on 169.254.169.253:53: no such host")),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_task_that_is_stopped_while_it_pulls_ends_at_once() {
-    let world = World::blackhole();
+    let world = World::blackhole(&[API]);
     let mut task = world.run(one(&world));
     task.wait("pulling", |status| status.phase == TaskPhase::Pulling && status.pull_started_at.is_some());
     let asked = Instant::now();

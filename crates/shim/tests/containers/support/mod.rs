@@ -43,8 +43,8 @@ impl World {
         self.state.path()
     }
 
-    /// Names resolve, and every packet beyond the namespace gets lost.
-    pub fn blackhole() -> Self {
+    /// These names resolve to an address behind which every packet gets lost.
+    pub fn blackhole(names: &[&str]) -> Self {
         let world = Self::new();
         let nowhere = world.state().join("netns/nowhere");
         sys::netns::create(&nowhere).unwrap();
@@ -68,7 +68,8 @@ impl World {
             Netlink::open().unwrap().add_neighbour(&neighbour).unwrap();
         })
         .unwrap();
-        world.registry.content.lock().unwrap().lead_to = Some(address);
+        let elsewhere = names.iter().map(|name| ((*name).to_owned(), address)).collect();
+        world.registry.content.lock().unwrap().elsewhere = elsewhere;
         world
     }
 

@@ -35,8 +35,8 @@ pub struct Content {
     pub asked: Vec<String>,
     /// Actions that the execution role may not, with or without the `ecr:` in front.
     pub denied: BTreeSet<String>,
-    /// The address that names lead to in place of the server's.
-    pub lead_to: Option<Ipv4Addr>,
+    /// Names that lead elsewhere.
+    pub elsewhere: BTreeMap<String, Ipv4Addr>,
 }
 
 pub struct Registry {
@@ -64,7 +64,7 @@ impl Registry {
         let named = content.clone();
         std::thread::spawn(move || {
             while wait(&dns, &dns_stop) {
-                answer(&dns, named.lock().unwrap().lead_to.unwrap_or(SERVER));
+                answer(&dns, &named.lock().unwrap().elsewhere);
             }
         });
         let served = content.clone();
@@ -101,13 +101,14 @@ fn wait(source: &impl AsFd, stop: &UnixStream) -> bool {
     !fds[1].any().unwrap()
 }
 
-fn answer(socket: &UdpSocket, address: Ipv4Addr) {
+fn answer(socket: &UdpSocket, elsewhere: &BTreeMap<String, Ipv4Addr>) {
     let mut buffer = [0; 1500];
     let (length, peer) = socket.recv_from(&mut buffer).unwrap();
     let mut packet = Packet::parse(&buffer[..length]).unwrap().into_reply();
     packet.set_flags(PacketFlag::RESPONSE);
     let name = packet.questions[0].qname.clone();
     if [API, REGISTRY, BUCKET].contains(&name.to_string().as_str()) {
+        let address = elsewhere.get(&name.to_string()).copied().unwrap_or(SERVER);
         let data = RData::A(A { address: address.into() });
         packet.answers.push(ResourceRecord::new(name, CLASS::IN, 60, data));
     } else {
