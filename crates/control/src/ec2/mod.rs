@@ -11,14 +11,19 @@ pub mod address;
 mod dhcp_options;
 mod filter;
 pub mod interface;
+mod interface_description;
 pub mod internet_gateway;
+mod ip_permission;
 pub mod nat_gateway;
+mod nat_gateway_description;
 pub mod network_acl;
 pub mod permission;
 mod public_address;
 pub(crate) mod route;
 pub mod route_table;
+mod route_table_association;
 pub mod security_group;
+mod security_group_permission;
 pub mod security_group_rule;
 pub mod subnet;
 pub mod tag;
@@ -42,10 +47,10 @@ use crate::operation::{Operation, read, write};
 pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, AllocateAddress, address::allocate),
     write!(Ec2, AssociateAddress, address::associate),
-    write!(Ec2, AssociateRouteTable, route_table::associate),
+    write!(Ec2, AssociateRouteTable, route_table_association::associate),
     write!(Ec2, AttachInternetGateway, internet_gateway::attach),
-    write!(Ec2, AuthorizeSecurityGroupEgress, security_group_rule::authorize_egress),
-    write!(Ec2, AuthorizeSecurityGroupIngress, security_group_rule::authorize_ingress),
+    write!(Ec2, AuthorizeSecurityGroupEgress, security_group_permission::authorize_egress),
+    write!(Ec2, AuthorizeSecurityGroupIngress, security_group_permission::authorize_ingress),
     write!(Ec2, CreateInternetGateway, internet_gateway::create),
     write!(Ec2, CreateNatGateway, nat_gateway::create),
     write!(Ec2, CreateRoute, route::create),
@@ -68,9 +73,9 @@ pub const OPERATIONS: &[Operation] = &[
     read!(Ec2, DescribeAvailabilityZones, zone::describe_availability_zones),
     read!(Ec2, DescribeDhcpOptions, dhcp_options::describe),
     read!(Ec2, DescribeInternetGateways, internet_gateway::describe),
-    read!(Ec2, DescribeNatGateways, nat_gateway::describe),
+    read!(Ec2, DescribeNatGateways, nat_gateway_description::describe),
     read!(Ec2, DescribeNetworkAcls, network_acl::describe),
-    read!(Ec2, DescribeNetworkInterfaces, interface::describe),
+    read!(Ec2, DescribeNetworkInterfaces, interface_description::describe),
     read!(Ec2, DescribeRegions, zone::describe_regions),
     read!(Ec2, DescribeRouteTables, route_table::describe),
     read!(Ec2, DescribeSecurityGroupRules, security_group_rule::describe),
@@ -81,15 +86,15 @@ pub const OPERATIONS: &[Operation] = &[
     read!(Ec2, DescribeVpcs, vpc::describe),
     write!(Ec2, DetachInternetGateway, internet_gateway::detach),
     write!(Ec2, DisassociateAddress, address::disassociate),
-    write!(Ec2, DisassociateRouteTable, route_table::disassociate),
+    write!(Ec2, DisassociateRouteTable, route_table_association::disassociate),
     write!(Ec2, ModifySecurityGroupRules, security_group_rule::modify),
     write!(Ec2, ModifySubnetAttribute, subnet::modify_attribute),
     write!(Ec2, ModifyVpcAttribute, vpc::modify_attribute),
     write!(Ec2, ReleaseAddress, address::release),
     write!(Ec2, ReplaceRoute, route::replace),
-    write!(Ec2, ReplaceRouteTableAssociation, route_table::replace_association),
-    write!(Ec2, RevokeSecurityGroupEgress, security_group_rule::revoke_egress),
-    write!(Ec2, RevokeSecurityGroupIngress, security_group_rule::revoke_ingress),
+    write!(Ec2, ReplaceRouteTableAssociation, route_table_association::replace_association),
+    write!(Ec2, RevokeSecurityGroupEgress, security_group_permission::revoke_egress),
+    write!(Ec2, RevokeSecurityGroupIngress, security_group_permission::revoke_ingress),
     write!(Ec2, UpdateSecurityGroupRuleDescriptionsEgress, security_group_rule::update_egress_descriptions),
     write!(Ec2, UpdateSecurityGroupRuleDescriptionsIngress, security_group_rule::update_ingress_descriptions),
 ];

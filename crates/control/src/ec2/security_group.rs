@@ -10,7 +10,8 @@ use wire::ApiError;
 use crate::context::Context;
 use crate::ec2::filter::{Ask, Filter, Item, Values};
 use crate::ec2::interface::NetworkInterface;
-use crate::ec2::permission::{IpPermissionDescription, Peer, grouped};
+use crate::ec2::ip_permission::{IpPermissionDescription, grouped};
+use crate::ec2::permission::Peer;
 use crate::ec2::security_group_rule::{self, SecurityGroupRule};
 use crate::ec2::tag::{self, Tag, TagSpecification};
 use crate::ec2::{Resource, answer, vpc};
@@ -290,9 +291,9 @@ impl SecurityGroupDescription {
     }
 }
 
-fn all<I: IntoIterator<Item = String>>(
+fn all(
     permissions: &[IpPermissionDescription],
-    values: impl Fn(&IpPermissionDescription) -> I,
+    values: fn(&IpPermissionDescription) -> Vec<String>,
 ) -> Vec<String> {
     permissions.iter().flat_map(values).collect()
 }
@@ -301,39 +302,35 @@ impl Item for SecurityGroupDescription {
     const FILTERS: &'static [(&'static str, Values<Self>)] = &[
         ("description", |group| vec![group.group_description.clone()]),
         ("egress.ip-permission.cidr", |group| {
-            group.ip_permissions_egress.iter().flat_map(|one| one.cidrs()).collect()
+            all(&group.ip_permissions_egress, IpPermissionDescription::cidrs)
         }),
         ("egress.ip-permission.from-port", |group| {
-            all(&group.ip_permissions_egress, IpPermissionDescription::from_port)
+            all(&group.ip_permissions_egress, IpPermissionDescription::first_ports)
         }),
         ("egress.ip-permission.group-id", |group| {
-            group.ip_permissions_egress.iter().flat_map(|one| one.group_ids()).collect()
+            all(&group.ip_permissions_egress, IpPermissionDescription::group_ids)
         }),
         ("egress.ip-permission.ipv6-cidr", |group| {
-            group.ip_permissions_egress.iter().flat_map(|one| one.ipv6_cidrs()).collect()
+            all(&group.ip_permissions_egress, IpPermissionDescription::ipv6_cidrs)
         }),
-        ("egress.ip-permission.protocol", |group| all(&group.ip_permissions_egress, |one| [one.protocol()])),
+        ("egress.ip-permission.protocol", |group| {
+            all(&group.ip_permissions_egress, IpPermissionDescription::protocols)
+        }),
         ("egress.ip-permission.to-port", |group| {
-            all(&group.ip_permissions_egress, IpPermissionDescription::to_port)
+            all(&group.ip_permissions_egress, IpPermissionDescription::last_ports)
         }),
         ("egress.ip-permission.user-id", |group| {
-            group.ip_permissions_egress.iter().flat_map(|one| one.user_ids()).collect()
+            all(&group.ip_permissions_egress, IpPermissionDescription::user_ids)
         }),
         ("group-id", |group| vec![group.group_id.clone()]),
         ("group-name", |group| vec![group.group_name.clone()]),
-        ("ip-permission.cidr", |group| group.ip_permissions.iter().flat_map(|one| one.cidrs()).collect()),
-        ("ip-permission.from-port", |group| all(&group.ip_permissions, IpPermissionDescription::from_port)),
-        ("ip-permission.group-id", |group| {
-            group.ip_permissions.iter().flat_map(|one| one.group_ids()).collect()
-        }),
-        ("ip-permission.ipv6-cidr", |group| {
-            group.ip_permissions.iter().flat_map(|one| one.ipv6_cidrs()).collect()
-        }),
-        ("ip-permission.protocol", |group| all(&group.ip_permissions, |one| [one.protocol()])),
-        ("ip-permission.to-port", |group| all(&group.ip_permissions, IpPermissionDescription::to_port)),
-        ("ip-permission.user-id", |group| {
-            group.ip_permissions.iter().flat_map(|one| one.user_ids()).collect()
-        }),
+        ("ip-permission.cidr", |group| all(&group.ip_permissions, IpPermissionDescription::cidrs)),
+        ("ip-permission.from-port", |group| all(&group.ip_permissions, IpPermissionDescription::first_ports)),
+        ("ip-permission.group-id", |group| all(&group.ip_permissions, IpPermissionDescription::group_ids)),
+        ("ip-permission.ipv6-cidr", |group| all(&group.ip_permissions, IpPermissionDescription::ipv6_cidrs)),
+        ("ip-permission.protocol", |group| all(&group.ip_permissions, IpPermissionDescription::protocols)),
+        ("ip-permission.to-port", |group| all(&group.ip_permissions, IpPermissionDescription::last_ports)),
+        ("ip-permission.user-id", |group| all(&group.ip_permissions, IpPermissionDescription::user_ids)),
         ("owner-id", |group| vec![group.owner_id.clone()]),
         ("vpc-id", |group| vec![group.vpc_id.clone()]),
     ];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use store::{Row, Snapshot, Tx};
+use store::{Snapshot, Tx};
 use types::{AccountId, PartId, Region, SecurityGroupId, SecurityGroupRuleId, VpcId};
 use wire::ApiError;
 
@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::ec2::filter::{Ask, Filter, Item, Values};
 use crate::ec2::permission::{IpPermission, RuleRequest, check_description, protocol_name};
 use crate::ec2::security_group::{self, SecurityGroup};
-use crate::ec2::tag::{self, Tag, TagSpecification};
+use crate::ec2::tag::{self, Tag};
 use crate::ec2::{DONE, Done, Resource, answer};
 
 pub use crate::ec2::permission::{Peer, Permission};
@@ -53,14 +53,14 @@ impl Resource for SecurityGroupRule {
 }
 
 /// The most rules of a group in one direction. Source: "Amazon VPC quotas".
-const MOST: usize = 60;
+pub(super) const MOST: usize = 60;
 
 /// A group's rules, by id.
 pub fn of_group(rows: &Snapshot, context: &Context, id: &SecurityGroupId) -> Vec<Arc<SecurityGroupRule>> {
     rows.scan::<SecurityGroupRule>(&context.prefix()).filter(|rule| rule.group_id == *id).collect()
 }
 
-fn put(
+pub(super) fn put(
     rows: &mut Tx,
     group: &SecurityGroup,
     egress: bool,
@@ -107,47 +107,15 @@ fn in_words(permission: &Permission) -> String {
     format!("peer: {}, {what}, ALLOW", permission.peer)
 }
 
-/// Authorizes and revokes rules of a group: by permissions, by the short form of one, or (to revoke) by rule ids.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Authorize {
-    group_id: String,
-    #[serde(default)]
-    ip_permissions: Vec<IpPermission>,
-    ip_protocol: Option<String>,
-    from_port: Option<i32>,
-    to_port: Option<i32>,
-    cidr_ip: Option<String>,
-    #[serde(default)]
-    tag_specification: Vec<TagSpecification>,
-    dry_run: Option<bool>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct AuthorizeResponse {
-    r#return: bool,
-    security_group_rule_set: Vec<RuleDescription>,
-}
-
-pub(super) fn authorize_ingress(
-    rows: &mut Tx,
-    context: &Context,
-    request: Authorize,
-) -> Result<AuthorizeResponse, ApiError> {
-    authorize(rows, context, request, false)
-}
-
-pub(super) fn authorize_egress(
-    rows: &mut Tx,
-    context: &Context,
-    request: Authorize,
-) -> Result<AuthorizeResponse, ApiError> {
-    authorize(rows, context, request, true)
+pub(super) fn duplicate(permission: &Permission) -> ApiError {
+    ApiError::new(
+        "InvalidPermission.Duplicate",
+        format!("the specified rule \"{}\" already exists", in_words(permission)),
+    )
 }
 
 /// The rules that a list of permissions stands for.
-fn expand(
+pub(super) fn expand(
     rows: &Snapshot,
     context: &Context,
     group: &SecurityGroup,
@@ -168,161 +136,8 @@ fn expand(
     Ok(all)
 }
 
-fn authorize(
-    rows: &mut Tx,
-    context: &Context,
-    request: Authorize,
-    egress: bool,
-) -> Result<AuthorizeResponse, ApiError> {
-    let group = security_group::get(rows, context, &request.group_id)?;
-    let short = IpPermission::short(request.ip_protocol, request.from_port, request.to_port, request.cidr_ip);
-    let permissions: Vec<IpPermission> = request.ip_permissions.into_iter().chain(short).collect();
-    if permissions.is_empty() {
-        return Err(ApiError::new(
-            "MissingParameter",
-            "The request must contain the parameter ipPermissions",
-        ));
-    }
-    let wanted = expand(rows, context, &group, &permissions)?;
-    let there: Vec<_> =
-        of_group(rows, context, &group.id).into_iter().filter(|rule| rule.egress == egress).collect();
-    if let Some((double, _)) =
-        wanted.iter().find(|(permission, _)| there.iter().any(|rule| rule.permission == *permission))
-    {
-        return Err(duplicate(double));
-    }
-    if there.len() + wanted.len() > MOST {
-        return Err(ApiError::new(
-            "RulesPerSecurityGroupLimitExceeded",
-            "The maximum number of rules per security group has been reached.",
-        ));
-    }
-    let mut shown = Vec::with_capacity(wanted.len());
-    for (permission, description) in wanted {
-        let rule = put(rows, &group, egress, permission, description);
-        tag::specify::<SecurityGroupRule>(rows, context, &rule.id, &request.tag_specification)?;
-        shown.push(RuleDescription::new(rows, context, &rule));
-    }
-    answer(request.dry_run, AuthorizeResponse { r#return: true, security_group_rule_set: shown })
-}
-
-fn duplicate(permission: &Permission) -> ApiError {
-    ApiError::new(
-        "InvalidPermission.Duplicate",
-        format!("the specified rule \"{}\" already exists", in_words(permission)),
-    )
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Revoke {
-    group_id: String,
-    #[serde(default)]
-    ip_permissions: Vec<IpPermission>,
-    ip_protocol: Option<String>,
-    from_port: Option<i32>,
-    to_port: Option<i32>,
-    cidr_ip: Option<String>,
-    #[serde(default)]
-    security_group_rule_id: Vec<String>,
-    dry_run: Option<bool>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RevokeResponse {
-    r#return: bool,
-    revoked_security_group_rule_set: Vec<RevokedRule>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RevokedRule {
-    security_group_rule_id: String,
-    group_id: String,
-    is_egress: bool,
-    ip_protocol: String,
-    from_port: i32,
-    to_port: i32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cidr_ipv4: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cidr_ipv6: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    referenced_group_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-}
-
-pub(super) fn revoke_ingress(
-    rows: &mut Tx,
-    context: &Context,
-    request: Revoke,
-) -> Result<RevokeResponse, ApiError> {
-    revoke(rows, context, request, false)
-}
-
-pub(super) fn revoke_egress(
-    rows: &mut Tx,
-    context: &Context,
-    request: Revoke,
-) -> Result<RevokeResponse, ApiError> {
-    revoke(rows, context, request, true)
-}
-
-fn revoke(
-    rows: &mut Tx,
-    context: &Context,
-    request: Revoke,
-    egress: bool,
-) -> Result<RevokeResponse, ApiError> {
-    let group = security_group::get(rows, context, &request.group_id)?;
-    let short = IpPermission::short(request.ip_protocol, request.from_port, request.to_port, request.cidr_ip);
-    let permissions: Vec<IpPermission> = request.ip_permissions.into_iter().chain(short).collect();
-    if permissions.is_empty() && request.security_group_rule_id.is_empty() {
-        return Err(ApiError::new(
-            "MissingParameter",
-            "The request must contain the parameter ipPermissions or securityGroupRuleIds",
-        ));
-    }
-    let mut gone: Vec<Arc<SecurityGroupRule>> = Vec::new();
-    for id in &request.security_group_rule_id {
-        gone.push(of_this_group(rows, context, &group, id, egress)?);
-    }
-    let there = of_group(rows, context, &group.id);
-    for (permission, _) in expand(rows, context, &group, &permissions)? {
-        let Some(rule) = there.iter().find(|rule| rule.egress == egress && rule.permission == permission)
-        else {
-            return Err(ApiError::new(
-                "InvalidPermission.NotFound",
-                "The specified rule does not exist in this security group.",
-            ));
-        };
-        gone.push(rule.clone());
-    }
-    let mut shown = Vec::with_capacity(gone.len());
-    for rule in gone {
-        tag::forget(rows, context, &rule.id);
-        rows.delete::<SecurityGroupRule>(&rule.key());
-        let all = RuleDescription::new(rows, context, &rule);
-        shown.push(RevokedRule {
-            security_group_rule_id: all.security_group_rule_id,
-            group_id: all.group_id,
-            is_egress: all.is_egress,
-            ip_protocol: all.ip_protocol,
-            from_port: all.from_port,
-            to_port: all.to_port,
-            cidr_ipv4: all.cidr_ipv4,
-            cidr_ipv6: all.cidr_ipv6,
-            referenced_group_id: all.referenced_group_info.map(|group| group.group_id),
-            description: all.description,
-        });
-    }
-    answer(request.dry_run, RevokeResponse { r#return: true, revoked_security_group_rule_set: shown })
-}
-
 /// The rule of this id, which must be one of this group's in this direction.
-fn of_this_group(
+pub(super) fn of_this_group(
     rows: &Snapshot,
     context: &Context,
     group: &SecurityGroup,
@@ -466,36 +281,36 @@ pub(super) struct DescribeSecurityGroupRulesResponse {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct RuleDescription {
-    security_group_rule_id: String,
-    security_group_rule_arn: String,
-    group_id: String,
-    group_owner_id: String,
-    is_egress: bool,
-    ip_protocol: String,
-    from_port: i32,
-    to_port: i32,
+pub(super) struct RuleDescription {
+    pub(super) security_group_rule_id: String,
+    pub(super) security_group_rule_arn: String,
+    pub(super) group_id: String,
+    pub(super) group_owner_id: String,
+    pub(super) is_egress: bool,
+    pub(super) ip_protocol: String,
+    pub(super) from_port: i32,
+    pub(super) to_port: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cidr_ipv4: Option<String>,
+    pub(super) cidr_ipv4: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cidr_ipv6: Option<String>,
+    pub(super) cidr_ipv6: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    referenced_group_info: Option<ReferencedGroup>,
+    pub(super) referenced_group_info: Option<ReferencedGroup>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    tag_set: Vec<Tag>,
+    pub(super) description: Option<String>,
+    pub(super) tag_set: Vec<Tag>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ReferencedGroup {
-    group_id: String,
-    user_id: String,
-    vpc_id: String,
+pub(super) struct ReferencedGroup {
+    pub(super) group_id: String,
+    pub(super) user_id: String,
+    pub(super) vpc_id: String,
 }
 
 impl RuleDescription {
-    fn new(rows: &Snapshot, context: &Context, rule: &SecurityGroupRule) -> Self {
+    pub(super) fn new(rows: &Snapshot, context: &Context, rule: &SecurityGroupRule) -> Self {
         let Permission { protocol, ports, peer } = &rule.permission;
         let mut shown = Self {
             security_group_rule_id: rule.id.to_string(),

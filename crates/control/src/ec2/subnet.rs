@@ -15,7 +15,8 @@ use crate::ec2::interface::NetworkInterface;
 use crate::ec2::tag::{self, Tag, TagSpecification};
 use crate::ec2::vpc::{overlap, parse_cidr};
 use crate::ec2::{
-    Flag, Nothing, Off, Resource, answer, has_dependencies, invalid, network_acl, route_table, vpc,
+    Flag, Nothing, Off, Resource, answer, has_dependencies, invalid, network_acl, route_table_association,
+    vpc,
 };
 
 /// A subnet.
@@ -183,7 +184,7 @@ pub(super) fn delete(rows: &mut Tx, context: &Context, request: DeleteSubnet) ->
     if rows.scan::<NetworkInterface>(&prefix).any(|interface| interface.subnet_id == subnet.id) {
         return Err(has_dependencies("subnet", &subnet.id));
     }
-    route_table::forget_subnet(rows, context, &subnet.id);
+    route_table_association::forget_subnet(rows, context, &subnet.id);
     network_acl::forget_subnet(rows, context, &subnet.id);
     tag::forget(rows, context, &subnet.id);
     rows.delete::<Subnet>(&context.key(&subnet.id));

@@ -373,7 +373,7 @@ pub(super) fn describe_attribute(
     match request.attribute.as_str() {
         "enableDnsSupport" => response.enable_dns_support = Some(Value { value: vpc.enable_dns_support }),
         "enableDnsHostnames" => {
-            response.enable_dns_hostnames = Some(Value { value: vpc.enable_dns_hostnames })
+            response.enable_dns_hostnames = Some(Value { value: vpc.enable_dns_hostnames });
         }
         "enableNetworkAddressUsageMetrics" => {
             response.enable_network_address_usage_metrics =
