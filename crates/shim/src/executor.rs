@@ -78,6 +78,9 @@ impl Tied {
         else {
             return "a NUL byte in the command or the environment".to_owned();
         };
+        if let Err(error) = sys::signals::reset() {
+            return error.to_string();
+        }
         if let Err(error) = seccompiler::apply_filter(&seccomp::program()) {
             return format!("install the seccomp filter: {error}");
         }

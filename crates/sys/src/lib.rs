@@ -14,5 +14,6 @@ pub mod netlink;
 pub mod netns;
 pub mod nft;
 pub mod process;
+pub mod signals;
 
 pub use error::{Error, Result};

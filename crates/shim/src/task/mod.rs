@@ -23,7 +23,7 @@ use crate::{Error, Result, clean, record, resources};
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
 
 /// How long a shim whose task is over still answers, so that the one who waits for news gets them.
-const LINGER: Duration = Duration::from_millis(500);
+const LINGER: Duration = Duration::from_millis(200);
 
 /// Plays a task's shim in the folder `STATE/tasks/<task id>` until the task is over. A task is started once: with an
 /// exit record in the folder, or the traces of a shim that died, this only tells the end and cleans up.

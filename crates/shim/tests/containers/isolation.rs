@@ -24,6 +24,15 @@ fn system_calls_are_filtered_and_privileges_are_dropped() {
 }
 
 #[test]
+fn signals_do_what_a_program_expects() {
+    let world = World::new();
+    let (_, output) = world.finish(&["sigpipe"]);
+    assert_eq!(output, "0\n", "SIG_DFL");
+    let (_, output) = world.finish(&["show", "/proc/self/status"]);
+    assert_eq!(field(&output, "SigBlk:"), "0000000000000000");
+}
+
+#[test]
 fn a_user_is_looked_up_in_the_image_and_has_no_capabilities() {
     let world = World::new();
     let app = Container { user: Some("node".to_owned()), ..container("app", &["show", "/proc/self/status"]) };

@@ -10,6 +10,19 @@ unsafe extern "C" {
 }
 
 const SIGTERM: i32 = 15;
+const SIGPIPE: i32 = 13;
+
+static mut SIGPIPE_WAS: usize = 99;
+
+/// Runs before Rust's runtime, which changes what happens at SIGPIPE.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static EARLY: extern "C" fn() = {
+    extern "C" fn early() {
+        unsafe { SIGPIPE_WAS = signal(SIGPIPE, 0) };
+    }
+    early
+};
 
 extern "C" fn on_term(_: i32) {
     let text = b"got SIGTERM\n";
@@ -37,6 +50,7 @@ fn main() {
         }
         "arguments" => println!("{:?}", &arguments[2..]),
         "environment" => std::env::vars().for_each(|(name, value)| println!("{name}={value}")),
+        "sigpipe" => println!("{}", unsafe { SIGPIPE_WAS }),
         "folder" => println!("{}", std::env::current_dir().unwrap().display()),
         "show" => arguments[2..].iter().for_each(|path| match std::fs::read_to_string(path) {
             Ok(text) => print!("{text}"),
