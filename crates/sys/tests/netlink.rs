@@ -88,6 +88,15 @@ fn what_is_added_is_listed_again_in_the_same_words_until_it_is_deleted() {
         assert_eq!(netlink.rules().unwrap(), rules);
         netlink.delete_neighbour(&pinned).unwrap();
         netlink.delete_link("leg0").unwrap();
+        for (near, far) in [("leg1", "eth1"), ("leg2", "eth2"), ("stays", "eth3")] {
+            let ends = [near, far].map(|name| VethEnd { name, mac: other, mtu: 1500 });
+            netlink.add_veth(&ends[0], &ends[1], far_end.as_fd()).unwrap();
+        }
+        netlink.delete_links(["leg1", "gone", "leg2"]).unwrap();
+        netlink.delete_links(["leg1", "gone", "leg2"]).unwrap();
+        let left: Vec<String> = netlink.links().unwrap().into_iter().map(|link| link.name).collect();
+        assert_eq!(left, ["lo", "stays"]);
+        netlink.delete_links(["stays"]).unwrap();
         assert_eq!(netlink.links().unwrap().len(), 1);
     })
     .unwrap();

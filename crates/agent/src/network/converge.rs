@@ -135,11 +135,8 @@ pub(super) fn delete_links(
     }
     netns::within(path, || {
         let mut netlink = Netlink::open()?;
-        for link in netlink.links()? {
-            if link.name != "lo" && condition(&link.name) {
-                gone(netlink.delete_link(&link.name))?;
-            }
-        }
-        Ok(())
+        let links = netlink.links()?;
+        let names = links.iter().map(|link| link.name.as_str());
+        Ok(netlink.delete_links(names.filter(|name| *name != "lo" && condition(name)))?)
     })?
 }

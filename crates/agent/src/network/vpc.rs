@@ -16,6 +16,9 @@ use super::flows::Addresses;
 use super::plan::{GATEWAY_MAC, INTERFACE, INTERNET_GATEWAY, LOCAL_TABLE, VPC_MTU, leg_link};
 use super::{LegPlan, Memory, Network, NetworkError, VpcPlan, compile, converge, lock};
 
+/// The plan's legs by the name of their link.
+type ByLink<'a> = BTreeMap<&'a str, (&'a NetworkInterfaceId, &'a LegPlan)>;
+
 impl Network {
     /// Makes a VPC's network what it should be. May be repeated at any time; what is right already is left alone.
     ///
@@ -76,16 +79,17 @@ impl Network {
             netlink.set_up("lo")?;
         }
         let reused = reused_addresses(&mut netlink, plan)?;
+        let by_link: ByLink<'_> = plan.legs.iter().map(|(id, leg)| (leg.link.as_str(), (id, leg))).collect();
         let mut deleted = BTreeSet::new();
         for link in links.values() {
-            if link.name != "lo" && !self.belongs(plan, memory, link)? {
-                converge::gone(netlink.delete_link(&link.name))?;
+            if link.name != "lo" && !self.belongs(plan, &by_link, memory, link)? {
                 deleted.insert(link.name.clone());
             }
         }
+        netlink.delete_links(deleted.iter().map(String::as_str))?;
         links.retain(|name, _| !deleted.contains(name));
         memory.inside.retain(|id, _| plan.legs.get(id).is_some_and(|leg| links.contains_key(&leg.link)));
-        let unwanted = |name: &String| !plan.legs.values().any(|leg| leg.link == *name);
+        let unwanted = |name: &String| !by_link.contains_key(name.as_str());
         self.delete_interfaces(&deleted.iter().filter(|name| unwanted(name)).cloned().collect())?;
 
         if let Some(table) = &plan.router.table {
@@ -107,8 +111,7 @@ impl Network {
         }
         converge::layer_three(&mut netlink, &plan.router, &|_| true)?;
         for link in netlink.links()? {
-            let leg = plan.legs.iter().find(|(_, leg)| leg.link == link.name);
-            if let Some((id, leg)) = leg {
+            if let Some((id, leg)) = by_link.get(link.name.as_str()).copied() {
                 self.inside(id, leg, link.index, memory)?;
             }
         }
@@ -116,16 +119,20 @@ impl Network {
     }
 
     /// Whether a link of the router is one of the plan and whole.
-    fn belongs(&self, plan: &VpcPlan, memory: &Memory, link: &Link) -> Result<bool, NetworkError> {
+    fn belongs(
+        &self,
+        plan: &VpcPlan,
+        by_link: &ByLink<'_>,
+        memory: &Memory,
+        link: &Link,
+    ) -> Result<bool, NetworkError> {
         if link.name == INTERNET_GATEWAY {
             return plan
                 .internet
                 .as_ref()
                 .map_or(Ok(false), |internet| self.gateway_is_whole(internet, link));
         }
-        let Some((id, leg)) = plan.legs.iter().find(|(_, leg)| leg.link == link.name) else {
-            return Ok(false);
-        };
+        let Some((id, leg)) = by_link.get(link.name.as_str()).copied() else { return Ok(false) };
         let path = self.path(id.as_str());
         if link.mac != GATEWAY_MAC || link.mtu != VPC_MTU || !netns::exists(&path) {
             return Ok(false);

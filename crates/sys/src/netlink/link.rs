@@ -14,9 +14,10 @@ use netlink_packet_route::neighbour::{
 };
 use netlink_packet_route::route::RouteType;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
 
 use super::{Address, Link, Mac, Neighbour, Netlink};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// One end of a veth pair that is to be made.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +105,42 @@ impl Netlink {
         message.header.index = self.index(name)?;
         self.names.retain(|(_, known)| known != name);
         self.socket.change(RouteNetlinkMessage::DelLink(message), 0, &|| format!("delete the link {name}"))
+    }
+
+    /// Deletes links as [`Netlink::delete_link`] does, all at once: the kernel waits some 20 ms for each deletion,
+    /// whatever it deletes. Those that are gone already are passed over.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn delete_links<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        /// No link that is to stay is in this group.
+        const DOOMED: u32 = 0x6c66_0001;
+        let gone = |error: &Error| error.is(Errno::ENODEV);
+        self.links()?;
+        let mut any = false;
+        for name in names {
+            let Ok(index) = self.index(name) else { continue };
+            let mut message = LinkMessage::default();
+            message.header.index = index;
+            message.attributes = vec![LinkAttribute::Group(DOOMED)];
+            let doing = || format!("mark the link {name} for deletion");
+            match self.socket.change(RouteNetlinkMessage::SetLink(message), 0, &doing) {
+                Ok(()) => any = true,
+                Err(error) if gone(&error) => (),
+                Err(error) => return Err(error),
+            }
+        }
+        if !any {
+            return Ok(());
+        }
+        let mut message = LinkMessage::default();
+        message.attributes = vec![LinkAttribute::Group(DOOMED)];
+        let doing = || "delete the links that are marked for it".to_owned();
+        match self.socket.change(RouteNetlinkMessage::DelLink(message), 0, &doing) {
+            Err(error) if gone(&error) => Ok(()),
+            answer => answer,
+        }?;
+        self.links().map(drop)
     }
 
     /// Every IPv4 address but 127.0.0.1.

@@ -45,6 +45,12 @@ impl Type {
     }
 }
 
+impl Type {
+    fn is_in_machine_order(self) -> bool {
+        matches!(self, Type::Mark | Type::Interface)
+    }
+}
+
 impl Field {
     fn kind(self) -> Type {
         match self {
@@ -77,6 +83,11 @@ pub(super) fn set(set: &Set, attributes: Attributes, id: u32) -> Attributes {
     }
     let key_type = set.key.iter().fold(0, |all, part| all << 6 | part.number());
     let key_length: u32 = set.key.iter().map(|part| part.length()).sum();
+    let byte_orders = [
+        byte_order(0, set.key.iter().copied().find(|part| part.is_in_machine_order())),
+        byte_order(1, set.value.filter(|value| value.is_in_machine_order())),
+    ];
+    let attributes = attributes.bytes(13, &byte_orders.concat());
     let mut attributes = attributes.u32(3, flags).u32(4, key_type).u32(5, key_length).u32(10, id);
     if let Some(value) = set.value {
         attributes = attributes.u32(6, value.number()).u32(7, value.length());
@@ -87,6 +98,15 @@ pub(super) fn set(set: &Set, attributes: Attributes, id: u32) -> Attributes {
         attributes = attributes.nest(9, &Attributes::new().nest(2, &parts));
     }
     attributes
+}
+
+/// A note for the `nft` program, which the kernel only hands back: that keys (0) or values (1) are in the machine's
+/// byte order. Without it people would be shown marks turned round.
+fn byte_order(of: u8, machine: Option<Type>) -> Vec<u8> {
+    if machine.is_none() {
+        return Vec::new();
+    }
+    [&[of, 4], 1_u32.to_ne_bytes().as_slice()].concat()
 }
 
 /// One element.
