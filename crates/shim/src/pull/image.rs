@@ -137,8 +137,15 @@ pub(super) fn pull(
         progress(format!("layer {blob}, {} bytes", layer.size));
         store.unpack(&blob, diff_id)?;
     }
-    let layers = diff_ids.iter().map(|id| id.hex().to_owned()).collect();
+    let layers = once_each(&diff_ids).into_iter().map(|id| id.hex().to_owned()).collect();
     Ok(Pulled { digest: top.to_string(), config, layers, address: None })
+}
+
+/// The layers without those that come again further up: overlayfs refuses a folder twice, and all that the lower one
+/// holds is covered by the upper one.
+fn once_each(diff_ids: &[Digest]) -> Vec<&Digest> {
+    let again = |(index, id): &(usize, &Digest)| !diff_ids[index + 1..].contains(id);
+    diff_ids.iter().enumerate().filter(again).map(|(_, id)| id).collect()
 }
 
 fn parse(bytes: &[u8]) -> Result<Manifest, String> {

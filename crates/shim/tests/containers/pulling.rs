@@ -55,6 +55,17 @@ fn layers_lie_on_each_other_with_their_whiteouts() {
 }
 
 #[test]
+fn an_image_may_hold_a_layer_twice() {
+    let world = World::new();
+    let app = layer(&[("app", app(), 0o755), ("file", b"first\n", 0o644)]);
+    let other = layer(&[("file", b"second\n", 0o644), ("other", b"other\n", 0o644)]);
+    let config = serde_json::json!({ "Entrypoint": ["/app"] });
+    world.registry.add("app", "1", &image(&config, &[app.clone(), other, app]));
+    let (status, output) = world.finish(&["show", "/file", "/other"]);
+    assert_eq!(output, "first\nother\n", "{status:?}");
+}
+
+#[test]
 fn a_role_that_may_not_is_told_which_action() {
     let world = World::new();
     for action in ["ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"] {
