@@ -82,7 +82,10 @@ fn run(cli: &Cli) -> Outcome {
 
 fn role_main(role: Role, dir: &Path, state: &Path) -> Result<(), Box<dyn std::error::Error>> {
     match role {
-        Role::Agent => agent::run(state)?,
+        Role::Agent => {
+            let settings = agent::Settings { end: remove_tasks_cgroup, ..agent::Settings::of_this_program()? };
+            agent::run_with(state, settings)?;
+        }
         Role::Serve => {
             let options = background::options(state).ok_or("there is no serve/options.json: use `landfall up`")?;
             serve::run(state, &options, false)?;
@@ -93,6 +96,12 @@ fn role_main(role: Role, dir: &Path, state: &Path) -> Result<(), Box<dyn std::er
         Role::Resolver => resolver::run(dir, state)?,
     }
     Ok(())
+}
+
+/// The control group of all tasks, which no single shim may remove.
+fn remove_tasks_cgroup(state: &Path) -> Result<(), String> {
+    let group = shim::tasks_cgroup(state).map_err(|error| error.to_string())?;
+    group.remove().map_err(|error| error.to_string())
 }
 
 fn env(state: &Path, region: &str, json: bool) -> Result<(), Box<dyn std::error::Error>> {

@@ -54,7 +54,7 @@ pub(crate) async fn keep(folder: PathBuf, mut taken: watch::Receiver<Arc<Taken>>
 }
 
 struct Outcome {
-    /// VPCs that have no namespace yet.
+    /// VPCs that have no namespace yet, or one without a server's address.
     waiting: usize,
     error: Option<String>,
 }
@@ -88,8 +88,12 @@ async fn reconcile(
             close(open, vpc).await;
         }
         let entry = open.entry(vpc.clone()).or_insert_with(|| Open { namespace, servers: BTreeMap::new() });
-        if let Err(error) = adjust(entry, &path, names, taken).await {
-            outcome.error.get_or_insert(error);
+        match adjust(entry, &path, names, taken).await {
+            Ok(complete) if !complete => outcome.waiting += 1,
+            Ok(_) => (),
+            Err(error) => {
+                outcome.error.get_or_insert(error);
+            }
         }
     }
     outcome
@@ -114,12 +118,13 @@ async fn end(mut server: JoinSet<io::Result<()>>) {
     tokio::task::yield_now().await;
 }
 
+/// Opens and closes servers; gives whether all are open. An address that is not there yet is waited for.
 async fn adjust(
     open: &mut Open,
     path: &Path,
     names: &VpcNames,
     taken: &watch::Receiver<Arc<Taken>>,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let wanted: BTreeSet<Ipv4Addr> = names.servers.iter().copied().collect();
     let mut kept = BTreeMap::new();
     for (address, mut server) in std::mem::take(&mut open.servers) {
@@ -135,10 +140,10 @@ async fn adjust(
     let missing: Vec<Ipv4Addr> =
         wanted.into_iter().filter(|address| !open.servers.contains_key(address)).collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     let bind = || missing.iter().map(|address| (*address, Sockets::bind(*address))).collect::<Vec<_>>();
-    let mut refused = None;
+    let (mut refused, mut complete) = (None, true);
     for (address, sockets) in netns::within(path, bind).map_err(|error| error.to_string())? {
         match sockets {
             Ok(sockets) => {
@@ -147,10 +152,11 @@ async fn adjust(
                 server.spawn(serve(sockets, source));
                 open.servers.insert(address, server);
             }
+            Err(cause) if cause.kind() == io::ErrorKind::AddrNotAvailable => complete = false,
             Err(cause) => {
                 refused = Some(format!("{}: no DNS server at {address}, port 53: {cause}", names.vpc));
             }
         }
     }
-    refused.map_or(Ok(()), Err)
+    refused.map_or(Ok(complete), Err)
 }

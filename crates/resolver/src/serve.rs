@@ -39,7 +39,9 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// Makes them in the calling thread's namespace. The address need not be there yet.
+    /// Makes them in the calling thread's namespace. The address has to be there: a UDP socket that was bound before its
+    /// namespace had any address takes its answers' source from the route instead (`__inet_bind` knows no local table
+    /// then, and treats the address as a broadcast one), and clients do not know such an answer.
     pub(crate) fn bind(address: Ipv4Addr) -> io::Result<Self> {
         let udp = one(SockType::Datagram, address)?;
         let tcp = one(SockType::Stream, address)?;
@@ -51,7 +53,6 @@ impl Sockets {
 fn one(kind: SockType, address: Ipv4Addr) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let fd = socket(AddressFamily::Inet, kind, flags, None)?;
-    setsockopt(&fd, sockopt::IpFreebind, &true)?;
     if kind == SockType::Stream {
         // Connections of a resolver that ended do not keep its successor from the port. On UDP it would let two
         // resolvers share one.

@@ -113,8 +113,12 @@ impl Stage {
 
     /// Makes a VPC's namespace as the agent does: the servers' addresses are on its loopback.
     fn network(&self, vpc: &str) {
+        self.bare_network(vpc);
+        self.addresses(vpc);
+    }
+
+    fn addresses(&self, vpc: &str) {
         let path = self.namespace(vpc);
-        netns::create(&path).unwrap();
         let work = || {
             let mut netlink = Netlink::open().unwrap();
             netlink.set_up("lo").unwrap();
@@ -123,6 +127,11 @@ impl Stage {
             }
         };
         netns::within(&path, work).unwrap();
+    }
+
+    /// Makes a VPC's namespace without an address.
+    fn bare_network(&self, vpc: &str) {
+        netns::create(&self.namespace(vpc)).unwrap();
     }
 
     fn udp(&self, vpc: &str, server: Ipv4Addr) -> UdpSocket {
@@ -272,6 +281,20 @@ fn a_namespace_that_comes_later_is_served_and_one_made_anew_is_served_anew() {
     netns::delete(&stage.namespace("vpc-a")).unwrap();
     stage.network("vpc-a");
     assert_eq!(addresses(&stage.ask("vpc-a", BASE, "own.internal")), [0]);
+}
+
+#[test]
+fn addresses_that_come_after_the_namespace_are_answered_from() {
+    let mut stage = Stage::new(&["vpc-a"]);
+    stage.bare_network("vpc-a");
+    stage.start();
+    // The resolver has looked at the namespace by then.
+    stage.apply();
+    stage.apply();
+    stage.addresses("vpc-a");
+    for server in [BASE, LINK_LOCAL] {
+        assert_eq!(addresses(&stage.ask("vpc-a", server, "own.internal")), [0]);
+    }
 }
 
 #[test]
