@@ -1,0 +1,123 @@
+//! `RegisterTaskDefinition`.
+
+use serde::Deserialize;
+use store::Tx;
+use wire::{ApiError, Empty as NoValue, False, OnlyDefault};
+
+use super::{Compatibility, OneTaskDefinition, RuntimePlatform, Status, TaskDefinition};
+use crate::ecs::container_definition::{self, ContainerDefinition};
+use crate::ecs::tag::{self, Tag};
+use crate::ecs::{client, fargate, role, valid_name};
+use crate::{Context, project};
+
+/// The request.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RegisterTaskDefinition {
+    family: String,
+    container_definitions: Vec<ContainerDefinition>,
+    execution_role_arn: Option<String>,
+    network_mode: Option<String>,
+    #[serde(default)]
+    requires_compatibilities: Vec<Compatibility>,
+    cpu: Option<String>,
+    memory: Option<String>,
+    tags: Option<Vec<Tag>>,
+    runtime_platform: Option<RuntimePlatform>,
+    #[serde(default, rename = "taskRoleArn")]
+    _task_role_arn: OnlyDefault<NoValue>,
+    #[serde(default, rename = "volumes")]
+    _volumes: OnlyDefault<NoValue>,
+    #[serde(default, rename = "placementConstraints")]
+    _placement_constraints: OnlyDefault<NoValue>,
+    #[serde(default, rename = "pidMode")]
+    _pid_mode: OnlyDefault<NoValue>,
+    #[serde(default, rename = "ipcMode")]
+    _ipc_mode: OnlyDefault<NoValue>,
+    #[serde(default, rename = "proxyConfiguration")]
+    _proxy_configuration: OnlyDefault<NoValue>,
+    #[serde(default, rename = "inferenceAccelerators")]
+    _inference_accelerators: OnlyDefault<NoValue>,
+    #[serde(default, rename = "ephemeralStorage")]
+    _ephemeral_storage: OnlyDefault<NoValue>,
+    #[serde(default, rename = "enableFaultInjection")]
+    _enable_fault_injection: OnlyDefault<False>,
+}
+
+/// Makes the next revision of a family.
+pub fn register(
+    rows: &mut Tx,
+    context: &Context,
+    mut request: RegisterTaskDefinition,
+) -> Result<OneTaskDefinition, ApiError> {
+    if valid_name("Family", &request.family).is_err() {
+        return Err(client("Family contains invalid characters."));
+    }
+    if !request.requires_compatibilities.is_empty()
+        && !request.requires_compatibilities.contains(&Compatibility::Fargate)
+    {
+        return Err(ApiError::unsupported(
+            "requiresCompatibilities without FARGATE: tasks run on Fargate alone",
+        ));
+    }
+    if request.network_mode.as_deref() != Some("awsvpc") {
+        return Err(client("Fargate only supports network mode 'awsvpc'."));
+    }
+    let size = fargate::size(request.cpu.as_deref(), request.memory.as_deref())?;
+    container_definition::check(&mut request.container_definitions, size)?;
+    if let Some(platform) = &request.runtime_platform {
+        check_platform(platform)?;
+    }
+    let execution_role_arn = request.execution_role_arn.filter(|arn| !arn.is_empty());
+    if execution_role_arn.as_deref().is_some_and(|arn| !role::is_role_arn(arn)) {
+        return Err(client("Role is not valid"));
+    }
+    let from_registry = |container: &ContainerDefinition| {
+        let image = &container.image;
+        project::task::image_reference(&context.settings, &context.account, &context.region, image)
+            .registry
+            .is_some()
+    };
+    if execution_role_arn.is_none() && request.container_definitions.iter().any(from_registry) {
+        return Err(client(
+            "Fargate requires task definition to have execution role ARN to support ECR images.",
+        ));
+    }
+    let tags = tag::take(request.tags)?;
+    let prefix = context.key(format_args!("{}/", request.family));
+    let last = rows.scan::<TaskDefinition>(&prefix).last().map_or(0, |row| row.revision);
+    let row = rows.put(TaskDefinition {
+        account: context.account.clone(),
+        region: context.region.clone(),
+        family: request.family,
+        revision: last + 1,
+        status: Status::Active,
+        containers: request.container_definitions,
+        execution_role_arn,
+        cpu: size.cpu,
+        memory: size.memory,
+        runtime_platform: request.runtime_platform,
+        requires_compatibilities: request.requires_compatibilities,
+        registered_by: context.principal.arn(&context.account).to_string(),
+        registered_at: context.now,
+        deregistered_at: None,
+        tags,
+    });
+    Ok(OneTaskDefinition { task_definition: row.print(), tags: Some(tag::print(&row.tags)) })
+}
+
+/// The machine is this one: Linux, of the architecture that Landfall was built for.
+fn check_platform(platform: &RuntimePlatform) -> Result<(), ApiError> {
+    let own = if cfg!(target_arch = "aarch64") { "ARM64" } else { "X86_64" };
+    if let Some(other) = platform.cpu_architecture.as_deref().filter(|name| *name != own) {
+        return Err(ApiError::unsupported(format_args!(
+            "runtimePlatform.cpuArchitecture {other}: this machine is {own}"
+        )));
+    }
+    if let Some(other) = platform.operating_system_family.as_deref().filter(|name| *name != "LINUX") {
+        return Err(ApiError::unsupported(format_args!(
+            "runtimePlatform.operatingSystemFamily {other}: this machine is LINUX"
+        )));
+    }
+    Ok(())
+}
