@@ -3,7 +3,10 @@
 
 mod topology;
 
-use agent::network::{NO_PUBLIC_ADDRESS, NO_SERVICE, NOT_ADDRESSED};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Duration;
+
+use agent::network::{INTERNET, NO_PUBLIC_ADDRESS, NO_SERVICE, NOT_ADDRESSED};
 use desired::{NetworkAcl, Route, RouteTarget};
 use sys::netlink::{self, Hop, Netlink};
 use sys::netns;
@@ -124,6 +127,25 @@ fn an_interface_without_a_public_address_has_no_use_of_an_internet_gateway() {
 }
 
 #[test]
+fn a_packet_too_long_for_the_internet_is_told_so_and_comes_shorter() {
+    let (world, mut vpc) = World::article();
+    eni(&mut vpc, LB0).public_address = Some(LB0_PUBLIC);
+    sg(&mut vpc, SG_LB).egress = vec![all("0.0.0.0/0")];
+    world.network.apply(&vpc).unwrap();
+    let bind = |name: &str, address: Ipv4Addr| {
+        netns::within(&world.path(name), || UdpSocket::bind((address, 5000)).unwrap()).unwrap()
+    };
+    let (inside, web) = (bind(LB0, LB0_IP), bind(INTERNET, WEB));
+    web.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    // The first is longer than the internet takes, and the router answers with ICMP; then the sender knows.
+    let arrives = |_| {
+        inside.send_to(&[1; 5000], (WEB, 5000)).unwrap();
+        matches!(web.recv(&mut [0; 9000]), Ok(5000))
+    };
+    assert!((0..20).any(arrives));
+}
+
+#[test]
 fn a_load_balancer_reaches_another_by_its_public_address() {
     let (world, mut vpc) = World::article();
     let _server = Server::start(&world.path(LB1), LB1_IP, 80, "lb1");
@@ -175,7 +197,7 @@ fn a_network_acl_knows_no_flows_and_does_not_hold_inside_a_subnet() {
 fn the_routers_services_answer_whatever_groups_and_acls_say_and_nothing_else_does() {
     let (world, mut vpc) = World::article();
     let router = world.path(VPC);
-    let [base, link_local] = [[10, 194, 0, 2], [169, 254, 169, 253]].map(std::net::Ipv4Addr::from);
+    let [base, link_local] = [[10, 194, 0, 2], [169, 254, 169, 253]].map(Ipv4Addr::from);
     answer_udp(&router, base, 53, "dns", 1);
     answer_udp(&router, link_local, 53, "dns", 1);
     let metadata = [169, 254, 170, 2].into();
