@@ -441,6 +441,30 @@ fn a_nat_gateway_is_available_when_the_machine_has_it() {
 }
 
 #[test]
+fn a_nat_gateway_that_the_machine_cannot_make_fails_with_its_words() {
+    let stack = Stack::new();
+    stack.ok("CreateNatGateway", "SubnetId={subnet}&AllocationId={allocation}");
+    let made = stack.sequence();
+    let aged: Result<(), wire::ApiError> = stack
+        .fixture
+        .api
+        .store
+        .write(|rows| {
+            let gateway = rows.scan::<nat_gateway::NatGateway>("").next().unwrap();
+            let created_at = Timestamp::from_millis(gateway.created_at.as_millis() - 60_000);
+            rows.put(nat_gateway::NatGateway { created_at, ..(*gateway).clone() });
+            Ok(())
+        })
+        .unwrap();
+    aged.unwrap();
+    assert_eq!(element(&stack.ok("DescribeNatGateways", ""), "state"), "pending", "nothing is reported yet");
+    stack.applied(made - 1, Some("the kernel has no nf_tables"));
+    let text = stack.ok("DescribeNatGateways", "");
+    assert_eq!(element(&text, "state"), "failed");
+    assert_eq!(element(&text, "failureMessage"), "the kernel has no nf_tables");
+}
+
+#[test]
 fn a_nat_gateway_without_a_way_out_fails() {
     let stack = Stack::new();
     stack.ok("DetachInternetGateway", "InternetGatewayId={gateway}&VpcId={vpc}");
