@@ -17,6 +17,8 @@ use tokio::task::JoinSet;
 use types::{PartId, VpcId};
 
 use crate::Taken;
+use sys::netlink::Netlink;
+
 use crate::serve::{Sockets, Source, serve};
 
 /// From one look at the namespaces to the next while a VPC still waits for its own.
@@ -142,9 +144,21 @@ async fn adjust(
     if missing.is_empty() {
         return Ok(true);
     }
-    let bind = || missing.iter().map(|address| (*address, Sockets::bind(*address))).collect::<Vec<_>>();
+    let bind = || -> Result<Vec<_>, sys::Error> {
+        let there = Netlink::open()?.addresses()?;
+        let is_there = |address: &Ipv4Addr| there.iter().any(|found| found.address.addr() == *address);
+        Ok(missing
+            .iter()
+            .map(|address| (*address, is_there(address).then(|| Sockets::bind(*address))))
+            .collect())
+    };
     let (mut refused, mut complete) = (None, true);
-    for (address, sockets) in netns::within(path, bind).map_err(|error| error.to_string())? {
+    let bound = netns::within(path, bind).and_then(|bound| bound).map_err(|error| error.to_string())?;
+    for (address, sockets) in bound {
+        let Some(sockets) = sockets else {
+            complete = false;
+            continue;
+        };
         match sockets {
             Ok(sockets) => {
                 let source = Source { vpc: names.vpc.clone(), taken: taken.clone() };
@@ -152,7 +166,6 @@ async fn adjust(
                 server.spawn(serve(sockets, source));
                 open.servers.insert(address, server);
             }
-            Err(cause) if cause.kind() == io::ErrorKind::AddrNotAvailable => complete = false,
             Err(cause) => {
                 refused = Some(format!("{}: no DNS server at {address}, port 53: {cause}", names.vpc));
             }

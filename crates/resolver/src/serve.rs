@@ -39,9 +39,9 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// Makes them in the calling thread's namespace. The address has to be there: a UDP socket that was bound before its
-    /// namespace had any address takes its answers' source from the route instead (`__inet_bind` knows no local table
-    /// then, and treats the address as a broadcast one), and clients do not know such an answer.
+    /// Makes them in the calling thread's namespace. The address has to be there already. The kernel binds without it as
+    /// well, in a namespace that never had an address (`__inet_bind` finds no local table then, and takes the address for a
+    /// broadcast one), but such a socket's answers go out from another address, and clients do not know them.
     pub(crate) fn bind(address: Ipv4Addr) -> io::Result<Self> {
         let udp = one(SockType::Datagram, address)?;
         let tcp = one(SockType::Stream, address)?;
