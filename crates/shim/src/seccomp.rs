@@ -7,6 +7,11 @@
 
 use seccompiler::{BpfProgram, sock_filter};
 
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!(
+    "containers are confined on x86-64 only so far: this architecture's system calls need a list of their own"
+);
+
 const LOAD: u16 = 0x20;
 const AND: u16 = 0x54;
 const IF_EQUAL: u16 = 0x15;

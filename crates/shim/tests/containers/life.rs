@@ -86,6 +86,25 @@ fn a_container_beyond_its_memory_or_the_task_s_is_killed_and_says_so() {
 }
 
 #[test]
+fn many_tasks_at_once_end_with_codes_of_their_own() {
+    let world = World::new();
+    let mut tasks: Vec<_> = (0..12)
+        .map(|number| {
+            let code = number.to_string();
+            let arguments = if number % 4 == 3 { vec!["eat"] } else { vec!["exit", &code] };
+            let memory = Some(16);
+            world.run(world.task(vec![Container { memory, ..container("app", &arguments) }]))
+        })
+        .collect();
+    for (number, task) in (0..).zip(&mut tasks) {
+        let status = task.wait_end();
+        let app = only(&status);
+        let want = if number % 4 == 3 { (Some(137), Some(OUT_OF_MEMORY)) } else { (Some(number), None) };
+        assert_eq!((app.exit_code, app.reason.as_deref()), want, "{status:?}");
+    }
+}
+
+#[test]
 fn a_command_that_is_not_there_cannot_be_started() {
     let world = World::new();
     #[track_caller]

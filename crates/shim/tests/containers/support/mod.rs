@@ -163,6 +163,7 @@ impl Running<'_> {
     pub fn spawn(&mut self) {
         let test = std::env::current_exe().unwrap();
         let program = test.parent().unwrap().with_file_name("examples").join("shim-role");
+        assert!(program.exists(), "build it first: cargo build -p shim --examples");
         let log = std::fs::File::options().create(true).append(true).open(self.role.log()).unwrap();
         #[allow(clippy::disallowed_methods, reason = "the role under test is a process")]
         let child = Command::new(program)
