@@ -1,8 +1,10 @@
 //! The roles that ECS works with: its own, and those it assumes for tasks.
 
-use store::Tx;
+use store::{Snapshot, Tx};
+use wire::ApiError;
 
 use crate::Context;
+use crate::iam;
 use crate::iam::service_linked_role::{self, LinkedService};
 
 /// Makes the service-linked role `AWSServiceRoleForECS` when the account uses the service for the first time.
@@ -14,4 +16,14 @@ pub(super) fn ensure_service_linked(rows: &mut Tx, context: &Context) {
 pub(super) fn is_role_arn(text: &str) -> bool {
     text.parse::<types::Arn>()
         .is_ok_and(|arn| arn.service == "iam" && arn.account.len() == 12 && arn.resource.starts_with("role/"))
+}
+
+/// Whether the caller may hand a role to ECS ("Granting a user permissions to pass a role to an AWS service").
+///
+/// # Errors
+/// AccessDeniedException, naming `iam:PassRole` and the role.
+pub(super) fn may_pass(rows: &Snapshot, context: &Context, role_arn: &str) -> Result<(), ApiError> {
+    let region = context.region.as_str();
+    iam::check(rows, &context.account, &context.principal, region, context.now, "iam:PassRole", role_arn)
+        .map_err(|denied| ApiError::new("AccessDeniedException", denied.to_string()))
 }

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use desired::TargetLifecycle;
 use store::{Snapshot, Tx};
 use types::{AccountId, Region, TaskId, Timestamp};
 
@@ -258,12 +259,12 @@ fn named(tasks: &[TaskId]) -> String {
     tasks.iter().map(|task| format!("(task {task})")).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether none of a task's deregistered targets is left in its group.
+/// Whether none of a task's deregistered targets drains any more. One that somebody registered anew holds nobody up.
 fn drained(rows: &Snapshot, task: &Task) -> bool {
-    task.targets
-        .iter()
-        .filter(|target| target.state == TargetState::Deregistered)
-        .all(|target| targets::lifecycle(rows, &target.group, task.interface.address, target.port).is_none())
+    task.targets.iter().filter(|target| target.state == TargetState::Deregistered).all(|target| {
+        let lifecycle = targets::lifecycle(rows, &target.group, task.interface.address, target.port);
+        !matches!(lifecycle, Some(TargetLifecycle::Draining { .. }))
+    })
 }
 
 /// Does what a task's step asks for.

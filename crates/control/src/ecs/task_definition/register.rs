@@ -72,6 +72,9 @@ pub fn register(
     if execution_role_arn.as_deref().is_some_and(|arn| !role::is_role_arn(arn)) {
         return Err(client("Role is not valid"));
     }
+    if let Some(role_arn) = &execution_role_arn {
+        role::may_pass(rows, context, role_arn)?;
+    }
     let from_registry = |container: &ContainerDefinition| {
         let image = &container.image;
         project::task::image_reference(&context.settings, &context.account, &context.region, image)

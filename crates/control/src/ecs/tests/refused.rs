@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::with;
-use crate::Service;
 use crate::schedule::tests::world::World;
+use crate::{Context, Principal, Service};
 
 /// Each case: an action, the request, the code and the beginning of the message.
 fn check_refusals(world: &World, cases: &[(&str, Value, &str, &str)]) {
@@ -429,4 +429,39 @@ fn a_target_group_without_a_listener_is_refused_until_it_has_one() {
     );
     world.listen();
     world.json("CreateService", &request);
+}
+
+#[test]
+fn a_caller_that_may_not_pass_the_execution_role_is_refused() {
+    let world = World::new(false);
+    let request = world.definition("127.0.0.1:4566/app:1");
+    let api = &world.fixture.api;
+    let (settings, machine, now) = (api.settings.clone(), api.machine.clone(), world.now());
+    let refused = api.store.write(move |rows| {
+        let role = crate::iam::find(rows, &settings.account, "exec").unwrap();
+        let context = Context {
+            account: settings.account.clone(),
+            region: types::Region::new("ap-northeast-2").unwrap(),
+            principal: Principal::Session {
+                role: "exec".to_owned(),
+                role_id: role.id.clone(),
+                session: "s".to_owned(),
+            },
+            now,
+            machine,
+            request_id: String::new(),
+            settings,
+        };
+        let request = serde_json::from_value(request).unwrap();
+        crate::ecs::task_definition::register::register(rows, &context, request).map(|_| ())
+    });
+    let error = refused.unwrap().unwrap_err();
+    assert_eq!(error.code, "AccessDeniedException");
+    assert!(
+        error.message.contains(
+            "is not authorized to perform: iam:PassRole on resource: arn:aws:iam::000000000001:role/exec"
+        ),
+        "{}",
+        error.message
+    );
 }

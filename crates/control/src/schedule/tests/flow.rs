@@ -299,3 +299,41 @@ fn a_task_is_projected_until_the_machine_has_ended_it() {
     world.reach(&task.id, TaskPhase::Stopped);
     assert_eq!(part(), None);
 }
+
+#[test]
+fn a_full_subnet_holds_up_the_task_that_finds_no_address() {
+    let world = World::new(false);
+    let body = format!("VpcId={}&CidrBlock=10.194.200.0/28", world.vpc);
+    let small = world.fixture.ok(Service::Ec2, "CreateSubnet", &body);
+    let small = crate::testing::element(&small, "subnetId");
+    let mut request = world.service(12, false);
+    request["networkConfiguration"]["awsvpcConfiguration"]["subnets"] = json!([small]);
+    world.json("CreateService", &request);
+    world.settle();
+    assert_eq!(world.tasks().len(), 11, "16 addresses but the 5 that AWS keeps");
+    let sessions = world.rows().scan::<crate::SessionKey>("").count();
+    assert_eq!(sessions, 11, "the role's session went with the task that could not be");
+    let events = world.events().join(" ");
+    let words = format!(
+        "failed to launch a task with (error Unexpected EC2 error while attempting to Create Network Interface in subnet '{small}': InsufficientFreeAddressesInSubnet"
+    );
+    assert!(events.contains(&words), "{events}");
+}
+
+#[test]
+fn a_target_that_somebody_registers_anew_holds_no_task_up() {
+    let world = World::new(true);
+    world.json("CreateService", &world.service(1, true));
+    world.play();
+    let [task] = &*world.tasks() else { panic!("one task") };
+    world.json("StopTask", &json!({"cluster": "c", "task": task.id.as_str()}));
+    world.settle();
+    assert!(!world.task(&task.id).stop);
+    let body = format!(
+        "TargetGroupArn={}&Targets.member.1.Id={}&Targets.member.1.Port=3000",
+        world.target_group, task.interface.address
+    );
+    world.fixture.ok(Service::Elbv2, "RegisterTargets", &body);
+    world.settle();
+    assert!(world.task(&task.id).stop);
+}
