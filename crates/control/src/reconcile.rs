@@ -14,6 +14,7 @@ use store::{Snapshot, Store};
 use types::{AccountId, PartId, Region, Timestamp};
 
 use crate::context::{Context, Principal, Settings};
+use crate::ec2::nat_gateway;
 use crate::ec2::vpc::Vpc;
 use crate::ecs::task::Task;
 use crate::elbv2::load_balancer::{self, LoadBalancer};
@@ -207,6 +208,7 @@ impl Reconciler {
             let next = self.store.write(move |tx| -> Result<Option<Timestamp>, std::convert::Infallible> {
                 let now = Timestamp::now();
                 load_balancer::advance(tx, &own.machine);
+                nat_gateway::settle(tx, &own.machine.reports(), now);
                 let drained = targets::forget_drained(tx, &own.machine, now);
                 forget_old(tx, now);
                 let context = |account: &AccountId, region: &Region| own.context(account, region, now);
@@ -236,7 +238,10 @@ impl Reconciler {
     }
 }
 
-#[allow(clippy::print_stderr, reason = "a machine that refuses a part is an error of the program: it goes to the log")]
+#[allow(
+    clippy::print_stderr,
+    reason = "a machine that refuses a part is an error of the program: it goes to the log"
+)]
 fn eprint_refusal(why: &str) {
     eprintln!("the agent refuses what it was told: {why}");
 }

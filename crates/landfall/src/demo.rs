@@ -131,7 +131,8 @@ pub fn run(state: &Path, args: &ServeArgs, destroy: bool, json: bool) -> Result<
     steps.step("build the image and push it", |step| push_image(&client, step))?;
     let created = steps.step("terraform apply", |step| {
         let printed = terraform.run(&["apply", "-auto-approve"], |line| step.at(line))?;
-        let words = printed.lines().find(|line| line.starts_with("Apply complete!")).unwrap_or_default().to_owned();
+        let words =
+            printed.lines().find(|line| line.starts_with("Apply complete!")).unwrap_or_default().to_owned();
         Ok::<_, DemoError>((terraform.run(&["output", "-raw", "url"], |_| ())?, words))
     })?;
     let url = created;
@@ -163,7 +164,8 @@ pub fn run(state: &Path, args: &ServeArgs, destroy: bool, json: bool) -> Result<
         })?;
     }
     if json {
-        let took = |(step, taken): &(String, Duration)| Took { step: step.clone(), seconds: taken.as_secs_f64() };
+        let took =
+            |(step, taken): &(String, Duration)| Took { step: step.clone(), seconds: taken.as_secs_f64() };
         let steps = steps.taken.iter().map(took).collect();
         let summary = Summary { ok: true, url, answer, steps, status, destroyed: destroy };
         terminal::line(&serde_json::to_string_pretty(&summary).unwrap_or_default());
@@ -225,14 +227,16 @@ fn push_image(client: &Client, step: &Step) -> Result<((), String), DemoError> {
 /// The target of the load balancer at a URL with its health.
 fn health_of(status: &Status, url: &str) -> Option<(String, String)> {
     let balancer = status.load_balancers.iter().find(|lb| lb.urls.iter().any(|found| found == url))?;
-    let target = balancer.targets.iter().find(|target| target.health == "healthy").or(balancer.targets.first())?;
+    let target =
+        balancer.targets.iter().find(|target| target.health == "healthy").or(balancer.targets.first())?;
     Some((target.target.clone(), target.health.clone()))
 }
 
 /// One POST over plain HTTP, to the host address whatever the name resolves to.
 fn post(url: &str, host_address: Ipv4Addr, body: &str) -> Result<String, DemoError> {
     let host = url.trim_start_matches("http://").trim_end_matches('/');
-    let fail = |cause: &dyn std::fmt::Display| DemoError::Request { url: url.to_owned(), cause: cause.to_string() };
+    let fail =
+        |cause: &dyn std::fmt::Display| DemoError::Request { url: url.to_owned(), cause: cause.to_string() };
     let ask = || -> std::io::Result<String> {
         let address = SocketAddr::from((host_address, 80));
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
@@ -263,7 +267,8 @@ fn picture(status: Option<&Status>, url: &str, state: &Path, folder: &Path, take
         Some("/var/lib/landfall") | None => String::new(),
         Some(path) => format!(" --state-dir {path}"),
     };
-    let program = std::env::current_exe().map_or_else(|_| "landfall".to_owned(), |path| path.display().to_string());
+    let program =
+        std::env::current_exe().map_or_else(|_| "landfall".to_owned(), |path| path.display().to_string());
     let seconds = taken.as_secs();
     format!(
         "
@@ -275,7 +280,7 @@ fn picture(status: Option<&Status>, url: &str, state: &Path, folder: &Path, take
   │           load balancer   load balancer    NAT gateway   │
   │                 │  only port 3000              ▲         │
   │                 ▼                              │ image   │
-  │  private  task {address:<15} {zone:<16}          │ pull    │
+  │  private  task {address:<15} {zone:<17}    │ pull    │
   └──────────────────────────────────────────────────────────┘
 
 That took {seconds} s, about 70 of them the AWS provider's own waits. It runs on. Try:
@@ -297,4 +302,3 @@ Remove everything:
         folder = folder.display(),
     )
 }
-

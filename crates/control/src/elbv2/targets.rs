@@ -13,7 +13,7 @@ use wire::{ApiError, Empty, OnlyDefault};
 use super::load_balancer::EmptyResponse;
 use super::target_group::{TargetGroup, get, require};
 use super::{attributes, last_part, validation};
-use crate::ec2::subnet::Subnet;
+use crate::ec2::subnet;
 use crate::{Context, Machine};
 
 /// A target, as requests and responses have it.
@@ -35,14 +35,19 @@ pub struct TargetsRequest {
 }
 
 fn address(group: &TargetGroup, target: &TargetDescription) -> Result<(Ipv4Addr, u16), ApiError> {
-    let address = target.id.parse::<Ipv4Addr>().map_err(|_| {
-        validation(format!("The IP address '{}' is not a valid IPv4 address", target.id))
-    })?;
+    let address = target
+        .id
+        .parse::<Ipv4Addr>()
+        .map_err(|_| validation(format!("The IP address '{}' is not a valid IPv4 address", target.id)))?;
     Ok((address, target.port.filter(|port| *port > 0).unwrap_or(group.port)))
 }
 
 /// RegisterTargets: addresses of the VPC.
-pub fn register_targets(rows: &mut Tx, context: &Context, request: TargetsRequest) -> Result<EmptyResponse, ApiError> {
+pub fn register_targets(
+    rows: &mut Tx,
+    context: &Context,
+    request: TargetsRequest,
+) -> Result<EmptyResponse, ApiError> {
     let group = require(rows, context, &request.target_group_arn)?;
     let vpc = crate::ec2::vpc::get(rows, context, &group.vpc_id)?;
     for target in &request.targets {
@@ -50,7 +55,10 @@ pub fn register_targets(rows: &mut Tx, context: &Context, request: TargetsReques
         if !vpc.cidr_block.contains(&address) {
             return Err(ApiError::new(
                 "InvalidTarget",
-                format!("The following targets are not in the target group VPC '{}': '{address}'", group.vpc_id),
+                format!(
+                    "The following targets are not in the target group VPC '{}': '{address}'",
+                    group.vpc_id
+                ),
             ));
         }
         register(rows, context, &group.arn, address, port)?;
@@ -201,12 +209,23 @@ impl TargetHealth {
     /// The states, reasons and descriptions of "Target health status" and "Health check reason codes".
     fn of(group: &TargetGroup, target: &Target, machine: &Machine) -> Self {
         if let TargetLifecycle::Draining { .. } = target.lifecycle {
-            return Self::new("draining", "Target.DeregistrationInProgress", "Target deregistration is in progress");
+            return Self::new(
+                "draining",
+                "Target.DeregistrationInProgress",
+                "Target deregistration is in progress",
+            );
         }
         let Some(balancer) = group.load_balancer_arns.first() else {
-            return Self::new("unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer");
+            return Self::new(
+                "unused",
+                "Target.NotInUse",
+                "Target group is not configured to receive traffic from the load balancer",
+            );
         };
-        match machine.target(last_part(balancer), &group.arn, target.address, target.port).map(|status| status.health) {
+        match machine
+            .target(last_part(balancer), &group.arn, target.address, target.port)
+            .map(|status| status.health)
+        {
             None => Self::new("initial", "Elb.RegistrationInProgress", "Target registration is in progress"),
             // The node has not yet heard that the target is registered again.
             Some(HealthState::Initial | HealthState::Draining | HealthState::Drained) => {
@@ -225,16 +244,12 @@ impl TargetHealth {
     }
 }
 
-/// The zone of the subnet that an address is in.
-fn zone_of(rows: &Snapshot, context: &Context, vpc_id: &str, address: Ipv4Addr) -> Option<String> {
-    let prefix = context.prefix();
-    let mut subnets = rows.scan::<Subnet>(&prefix);
-    let subnet = subnets.find(|subnet| subnet.vpc_id.as_str() == vpc_id && subnet.cidr_block.contains(&address))?;
-    Some(subnet.availability_zone.clone())
-}
-
 /// DescribeTargetHealth, merged over the load balancer's nodes.
-pub fn describe_health(rows: &Snapshot, context: &Context, request: HealthRequest) -> Result<HealthResponse, ApiError> {
+pub fn describe_health(
+    rows: &Snapshot,
+    context: &Context,
+    request: HealthRequest,
+) -> Result<HealthResponse, ApiError> {
     let group = require(rows, context, &request.target_group_arn)?;
     let describe = |target: &Target| HealthDescription {
         health_check_port: match group.health_check.port.as_str() {
@@ -244,12 +259,14 @@ pub fn describe_health(rows: &Snapshot, context: &Context, request: HealthReques
         target: TargetDescription {
             id: target.address.to_string(),
             port: Some(target.port),
-            availability_zone: zone_of(rows, context, &group.vpc_id, target.address),
+            availability_zone: subnet::zone_of(rows, context, &group.vpc_id, target.address),
         },
         target_health: TargetHealth::of(&group, target, &context.machine),
     };
     if request.targets.is_empty() {
-        return Ok(HealthResponse { target_health_descriptions: group.targets.iter().map(describe).collect() });
+        return Ok(HealthResponse {
+            target_health_descriptions: group.targets.iter().map(describe).collect(),
+        });
     }
     let mut descriptions = Vec::new();
     for asked in &request.targets {
@@ -259,8 +276,16 @@ pub fn describe_health(rows: &Snapshot, context: &Context, request: HealthReques
             Some(target) => describe(target),
             None => HealthDescription {
                 health_check_port: port.to_string(),
-                target: TargetDescription { id: address.to_string(), port: Some(port), availability_zone: None },
-                target_health: TargetHealth::new("unused", "Target.NotRegistered", "Target is not registered to the target group"),
+                target: TargetDescription {
+                    id: address.to_string(),
+                    port: Some(port),
+                    availability_zone: None,
+                },
+                target_health: TargetHealth::new(
+                    "unused",
+                    "Target.NotRegistered",
+                    "Target is not registered to the target group",
+                ),
             },
         });
     }
