@@ -37,7 +37,7 @@ pub(crate) fn finish(role: &RoleDir, dir: &Path, state: &Path) -> Result<TaskSta
     });
     let folder = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let id = config.as_ref().map_or_else(|| TaskId::from(folder.as_str()), |task| task.id.clone());
-    resources::kill(state, id.as_str())?;
+    let _no_helpers = resources::kill(dir, state, id.as_str())?;
     let status = match record::exit_record(dir)? {
         Some(status) => status,
         None => {

@@ -5,11 +5,12 @@
 //! helper, and with `__create` the container's first process before its exec, have closed it. No other descriptor and
 //! no secret on a command line is needed.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use sys::process::SealedSelf;
 
 use crate::pull::Pulled;
-use crate::{create, pull};
+use crate::{create, pull, resources};
 
 /// The longest job or report, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -53,6 +54,8 @@ pub(crate) enum Report {
 struct Envelope<T> {
     /// The shim. A helper whose parent is another process ends at once.
     shim: i32,
+    /// See [`resources::helpers_lock`].
+    lock: PathBuf,
     job: T,
 }
 
@@ -69,6 +72,7 @@ impl Helper {
     pub(crate) fn start(
         program: &SealedSelf,
         name: &str,
+        dir: &Path,
         job: &impl Serialize,
         output: Option<(Stdio, Stdio)>,
     ) -> std::io::Result<Self> {
@@ -86,7 +90,11 @@ impl Helper {
         drop(command);
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or_default());
         let helper = |channel| Self { pid, channel, held: Vec::new() };
-        let mut line = serde_json::to_vec(&Envelope { shim: Pid::this().as_raw(), job })?;
+        let mut line = serde_json::to_vec(&Envelope {
+            shim: Pid::this().as_raw(),
+            lock: resources::helpers_lock(dir),
+            job,
+        })?;
         line.push(b'\n');
         channel.set_write_timeout(Some(Duration::from_secs(10)))?;
         if let Err(cause) = channel.write_all(&line) {
@@ -162,10 +170,13 @@ fn work<J: DeserializeOwned>(
     umask(Mode::from_bits_truncate(0o022));
     let shim = Arc::new(UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?));
     // The container's own input is empty, and nobody holds the channel but through `shim`.
-    nix::unistd::dup2_stdin(std::fs::File::open(Path::new("/dev/null"))?)?;
+    nix::unistd::dup2_stdin(File::open("/dev/null")?)?;
     let mut line = Vec::new();
     BufReader::new(shim.as_ref()).take(LONGEST).read_until(b'\n', &mut line)?;
-    let Envelope { shim: parent, job } = serde_json::from_slice::<Envelope<J>>(&line)?;
+    let Envelope { shim: parent, lock, job } = serde_json::from_slice::<Envelope<J>>(&line)?;
+    // Before the look at the parent: whoever cleans up after a dead shim takes this lock, and then no helper begins.
+    let lock = File::options().create(true).truncate(false).write(true).open(lock)?;
+    lock.lock_shared()?;
     match sys::process::die_with_parent(Pid::from_raw(parent)) {
         Ok(true) => (),
         _ => return Ok(()),

@@ -6,7 +6,7 @@
 //! [`helper_main`] is their `main`. [`clean`] does what a shim that died could not do.
 //!
 //! Files in the task's folder, beside those of [`desired::role`]: `status.json`, the status as last published;
-//! `exit.json`, the last status of all, with which the task is over; `logs/`, which stay; `containers/<name>/`, the
+//! `exit.json`, the last status of all, with which the task is over; `helpers.lock`, held by helpers; `logs/`, which stay; `containers/<name>/`, the
 //! overlay and the OCI bundle of a container, removed at the end.
 
 mod clean;

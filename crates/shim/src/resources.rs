@@ -1,12 +1,13 @@
 //! What a task holds in the kernel: control groups, and a root file system for each container.
 
-use std::fs::Permissions;
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use desired::Task;
+use nix::poll::{PollTimeout, poll};
 use sys::cgroup::{Cgroup, Layout, Limits};
 use sys::mount;
 
@@ -54,9 +55,34 @@ pub(crate) fn limits(task: &Task) -> Limits {
     }
 }
 
-/// Kills whatever is left of a task.
-pub(crate) fn kill(state: &Path, task: &str) -> Result<()> {
-    Ok(task_cgroup(state, task)?.kill(KILL_PATIENCE)?)
+/// The file that a task's helpers, and what they fork up to its exec, hold a shared lock on: they are in no control
+/// group of the task's yet.
+pub(crate) fn helpers_lock(dir: &Path) -> PathBuf {
+    dir.join("helpers.lock")
+}
+
+/// Kills whatever is left of a task, and waits until no helper is at work any more. While the returned file lives, none
+/// begins.
+pub(crate) fn kill(dir: &Path, state: &Path, task: &str) -> Result<File> {
+    let (path, group) = (helpers_lock(dir), task_cgroup(state, task)?);
+    let helpers = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let helpers = helpers.map_err(Error::file(&path))?;
+    let deadline = Instant::now() + KILL_PATIENCE;
+    loop {
+        group.kill(KILL_PATIENCE)?;
+        match helpers.try_lock() {
+            Ok(()) => return Ok(helpers),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                // Helpers die with their shim; what one has forked comes to the group or ends.
+                let _ = poll(&mut [], PollTimeout::from(2_u8));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let cause = std::io::Error::other("a helper process outlives its shim");
+                return Err(Error::File { path, cause });
+            }
+            Err(TryLockError::Error(cause)) => return Err(Error::File { path, cause }),
+        }
+    }
 }
 
 /// Removes all that a task held: mounts, control groups, containers' folders. May be repeated.

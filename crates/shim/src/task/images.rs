@@ -31,7 +31,7 @@ impl Shim<'_> {
                 network: network.clone(),
                 state: self.state.to_owned(),
             };
-            match Helper::start(program, PULL, &job, None) {
+            match Helper::start(program, PULL, self.dir, &job, None) {
                 Ok(helper) => helpers.push((image.clone(), helper)),
                 Err(cause) => {
                     helpers.iter().for_each(|(_, helper)| helper.kill());

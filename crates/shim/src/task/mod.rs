@@ -122,7 +122,7 @@ impl Shim<'_> {
             self.stop = true;
         }
         self.watch()?;
-        resources::kill(self.state, self.task.id.as_str())?;
+        let _no_helpers = resources::kill(self.dir, self.state, self.task.id.as_str())?;
         self.status.phase = TaskPhase::Stopped;
         record::write_exit(self.dir, &self.status)?;
         resources::remove(self.dir, self.state, self.task.id.as_str())?;

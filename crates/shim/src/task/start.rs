@@ -55,8 +55,8 @@ impl Shim<'_> {
             hostname,
         };
         self.early.clear();
-        let helper =
-            Helper::start(program, CREATE, &job, Some((out.into(), err.into()))).map_err(|e| say(&e))?;
+        let helper = Helper::start(program, CREATE, self.dir, &job, Some((out.into(), err.into())))
+            .map_err(|e| say(&e))?;
         let output = pump(stdout, stderr, &log).map_err(|e| say(&e))?;
         let pid = self.await_exec(helper).map_err(|why| {
             format!(
