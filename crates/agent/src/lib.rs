@@ -1,8 +1,8 @@
 //! Makes the kernel match what is desired and reports what is.
 //!
 //! The agent is the one long-lived process with privilege. It keeps the parts of the desired state on disk
-//! ([`ledger`]), has a thread for each ([`keeper`]) that makes networks ([`network`]) and starts, adopts and ends
-//! processes ([`roles`]), and answers a socket of its own ([`Client`] speaks to it). It may be killed at any line: what
+//! (`ledger`), has a thread for each (`keeper`) that makes networks ([`network`]) and starts, adopts and ends
+//! processes (`roles`), and answers a socket of its own ([`Client`] speaks to it). It may be killed at any line: what
 //! it made goes on, and the next agent takes it over.
 
 mod bell;

@@ -165,9 +165,10 @@ impl RoleKeeper {
         ["status.json", "exit.json"].iter().any(|file| self.dir.path().join(file).exists())
     }
 
-    /// A task starts in its network, so that comes first; the VPC's thread rings when it is there.
+    /// A task starts in its network, so that comes first; the VPC's thread rings when it is there. One that shall stop
+    /// needs none: its shim only tells the end.
     fn may_start(&self, task: &Task) -> bool {
-        self.began() || self.machine.network.has_interface(&task.vpc, &task.interface)
+        task.stop || self.began() || self.machine.network.has_interface(&task.vpc, &task.interface)
     }
 
     fn watch(&mut self) {
@@ -190,5 +191,8 @@ pub(crate) fn spawn(
 ) -> Result<Child, String> {
     let mut arguments: Vec<std::ffi::OsString> = settings.arguments.iter().map(Into::into).collect();
     arguments.extend([role.into(), "--dir".into(), dir.path().into(), "--state-dir".into(), state.into()]);
-    sys::process::spawn_detached(&settings.program, &arguments, &dir.log()).map_err(|error| error.to_string())
+    // A program whose file was removed or moved, as an update does, can still be started by this process's own name.
+    let own = Path::new("/proc/self/exe");
+    let program = if settings.program.exists() { &settings.program } else { own };
+    sys::process::spawn_detached(program, &arguments, &dir.log()).map_err(|error| error.to_string())
 }
