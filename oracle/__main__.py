@@ -6,7 +6,7 @@ import pathlib
 import sys
 
 from . import page, probe
-from .play import Player
+from .play import Act, Player
 from .scenario import STEPS
 from .server import Server, operations
 
@@ -38,15 +38,15 @@ def main():
             player.play(STEPS)
         failures += player.failures
         seen = player.seen
-        missing = sorted(set(table) - {(step.service, step.operation) for step in STEPS})
+        missing = sorted(set(table) - {(step.service, step.operation) for step in STEPS if not isinstance(step, Act)})
         failures += [f"{service}:{operation}: no step of the scenario calls it" for service, operation in missing]
-        passed += max(0, player.steps - len(player.failures))
+        passed += player.steps - player.failed
         print(f"answers: {player.steps} steps")
 
     for failure in failures:
         print(f"FAILED {failure}")
     if not chosen.only:
-        results = {"page": page.write(table, requests, seen, Server(chosen.landfall))}
+        results = {"page": page.write(table, requests, seen)}
         pathlib.Path(chosen.results).write_text(json.dumps(results))
     print(f"oracle: {passed} passed, {len(failures)} failed")
     return 1 if failures else 0

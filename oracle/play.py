@@ -31,23 +31,35 @@ class Step:
     patience: int = 60
 
 
+@dataclasses.dataclass
+class Act:
+    """Something else than a call: a function of the player."""
+
+    name: str
+    do: object
+
+
 class Player:
     def __init__(self, server):
         self.server = server
-        self.saved = {"account": server.account, "address": server.address}
+        self.saved = {"account": server.account, "endpoint": server.address}
         self.failures = []
         self.seen = {}
         self.steps = 0
+        self.failed = 0
         self._clients = {}
         self._answers = []
 
     def play(self, steps):
         for step in steps:
             self.steps += 1
+            before = len(self.failures)
             try:
-                self._step(step)
+                step.do(self) if isinstance(step, Act) else self._step(step)
             except Exception as error:
-                self.failures.append(f"{step.service}:{step.operation}: {type(error).__name__}: {error}")
+                name = step.name if isinstance(step, Act) else f"{step.service}:{step.operation}"
+                self.failures.append(f"{name}: {type(error).__name__}: {error}")
+            self.failed += before < len(self.failures)
 
     def _client(self, service):
         if service not in self._clients:
@@ -78,8 +90,10 @@ class Player:
             if step.error:
                 self.failures.append(f"{where}: succeeded, and AWS answers {step.error}")
                 return
-            self._compare(client, step, where)
+            seen = self._compare(client, step, where)
             if not step.until or jmespath.search(step.until, parsed):
+                # What was seen on the way here is different from run to run.
+                self.seen.setdefault((step.service, step.operation), set()).update(seen)
                 break
             if time.monotonic() > deadline:
                 self.failures.append(f"{where}: after {step.patience} s there is no {step.until}: {parsed}")
@@ -99,13 +113,15 @@ class Player:
     def _compare(self, client, step, where):
         model = client.meta.service_model.operation_model(step.operation)
         protocol = {"ec2": "ec2", "query": "query", "json": "json"}[client.meta.service_model.metadata["protocol"]]
+        seen = set()
         for response in self._answers:
             answer = Answer(model, protocol).check(response["body"])
             for problem in answer.problems:
                 text = f"{where}: {problem}"
                 if text not in self.failures:
                     self.failures.append(text)
-            self.seen.setdefault((step.service, step.operation), set()).update(answer.seen)
+            seen |= answer.seen
+        return seen
 
     def filled(self, value):
         if isinstance(value, dict):

@@ -14,6 +14,8 @@ from . import samples
 
 HONOURED, PARTLY, DEFAULT_ONLY, REFUSED = "honoured", "some values", "default only", "refused"
 INTERNAL = {"InternalFailure", "InternalError", "ServiceFailure", "ServerException", "ServiceUnavailable"}
+# How a value that the model knows is refused as if it were none.
+INVALID = {"InvalidParameterValue": r"^Value \(.*\) for parameter .* is invalid", "ValidationError": "^Value '.*' at '.*' is not valid"}
 UNKNOWN_MEMBER = "LandfallOracleUnknown"
 
 
@@ -85,7 +87,7 @@ class Prober:
         dotted = ".".join(path).replace(".[]", "[]")
         outcomes = {}
         for value in samples.of(leaf, path[-1] if path[-1] != "[]" else path[-2]):
-            status, message = self._send(client, where, operation, request(shape, path, value, besides), dotted)
+            status, message = self._send(client, where, operation, request(shape, path, value, besides), dotted, leaf)
             if status != HONOURED and not named(message, shape, path):
                 self.failures.append(f"{where}: {dotted}: the refusal does not name it: {message}")
             outcomes.setdefault(status, []).append(value)
@@ -99,7 +101,7 @@ class Prober:
         flat = [value[0] if isinstance(value, list) else value for value in taken]
         return Member(dotted, PARTLY, ", ".join(str(value) for value in flat))
 
-    def _send(self, client, where, operation, parameters, what):
+    def _send(self, client, where, operation, parameters, what, leaf):
         self.calls += 1
         try:
             getattr(client, xform_name(operation))(**parameters)
@@ -113,6 +115,11 @@ class Prober:
             if code == "UnsupportedOperation":
                 # Refused as a whole, whatever it says.
                 return REFUSED, what
+            if code in ("SerializationException", "MalformedInput", "MalformedQueryString"):
+                self.failures.append(f"{where}: {what}: a good document is called malformed: {code}: {message}")
+                return REFUSED, what
+            if getattr(leaf, "enum", None) and re.search(INVALID.get(code, "^$"), message):
+                return REFUSED, message
             if "Landfall" in message:
                 return (DEFAULT_ONLY if "only " in message else REFUSED), message
         except Exception as error:  # A cut connection, a document that does not parse.

@@ -14,6 +14,7 @@ BY_NAME = [
     (r"(?i)assumerolepolicy", POLICY),
     (r"(?i)availabilityzones?$", "ap-northeast-2a"),
     (r"(?i)^ipprotocol$", "tcp"),
+    (r"(?i)networkbordergroup", "ap-northeast-2"),
     (r"(?i)^vpcids?$", "vpc-0123456789abcdef0"),
     (r"(?i)subnet(id|s|ids)?$", "subnet-0123456789abcdef0"),
     (r"(?i)(security)?group(id|s|ids)$", "sg-0123456789abcdef0"),

@@ -1,1 +1,16 @@
-STEPS=[]
+"""What is called, in order: one stack from its VPC to its service, looked at, changed, and removed."""
+
+from . import ec2, ecr, ecs, elbv2, iam
+
+STEPS = [
+    *iam.STEPS,
+    *ec2.MAKE,
+    *ecr.MAKE,
+    *elbv2.MAKE,
+    *ecs.STEPS,
+    *elbv2.REMOVE,
+    *ecr.REMOVE,
+    *ec2.LOOK,
+    *ec2.REMOVE,
+    *iam.REMOVE,
+]

@@ -88,6 +88,15 @@ impl DecodeError {
         if let Some(why) = text.strip_prefix(NOT_HONOURED) {
             return DecodeError::NotHonoured { member: path, why: why.to_owned() };
         }
+        if let Some(value) = quoted("unknown variant `") {
+            // AWS may know the value; the names of what is known here stand after it.
+            let known = text.split_once("expected ").map_or("", |(_, known)| known);
+            let known = known.trim_start_matches("one of ").replace('`', "'");
+            return DecodeError::NotHonoured {
+                member: path,
+                why: format!("only {known} is supported, not '{value}'"),
+            };
+        }
         if path.is_empty() {
             return DecodeError::Malformed(text.to_owned());
         }

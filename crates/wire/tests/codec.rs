@@ -171,6 +171,29 @@ fn a_member_takes_its_documented_default_alone() {
 }
 
 #[test]
+fn a_value_that_is_not_known_here_is_refused_with_those_that_are() {
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Request {
+        #[allow(dead_code, reason = "printed")]
+        requires_compatibilities: Vec<Compatibility>,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "UPPERCASE")]
+    enum Compatibility {
+        Ec2,
+        Fargate,
+    }
+    check::<Request>(
+        Protocol::AwsJson,
+        r#"{"requiresCompatibilities":["FARGATE","EXTERNAL"]}"#,
+        &expect![
+            "InvalidParameterException: requiresCompatibilities[1]: only 'EC2' or 'FARGATE' is supported, not 'EXTERNAL' by Landfall for Act"
+        ],
+    );
+}
+
+#[test]
 fn responses_are_wrapped_escaped_and_leave_out_what_is_absent() {
     let role = CreateRoleRequest {
         role_name: "<web>\u{1}".into(),

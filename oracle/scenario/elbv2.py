@@ -1,0 +1,65 @@
+"""A load balancer, its target group and its listener."""
+
+from .step import elbv2
+
+TAGS = [{"Key": "team", "Value": "oracle"}]
+
+MAKE = [
+    elbv2("CreateLoadBalancer",
+          {"Name": "oracle", "Subnets": ["$public_a", "$public_c"], "SecurityGroups": ["$lb_group"], "Tags": TAGS},
+          save={"lb": "LoadBalancers[0].LoadBalancerArn"},
+          expect={"LoadBalancers[0].State.Code": "provisioning", "LoadBalancers[0].Scheme": "internet-facing",
+                  "LoadBalancers[0].Type": "application", "LoadBalancers[0].VpcId": "$vpc"}),
+    elbv2("DescribeLoadBalancers", {"LoadBalancerArns": ["$lb"]}, until="LoadBalancers[0].State.Code == 'active'"),
+    elbv2("DescribeLoadBalancers", {"Names": ["none"]}, error="LoadBalancerNotFound"),
+    elbv2("DescribeLoadBalancerAttributes", {"LoadBalancerArn": "$lb"},
+          expect={"Attributes[?Key=='idle_timeout.timeout_seconds'].Value": ["60"]}),
+    elbv2("ModifyLoadBalancerAttributes",
+          {"LoadBalancerArn": "$lb", "Attributes": [{"Key": "idle_timeout.timeout_seconds", "Value": "61"}]}),
+    elbv2("DescribeCapacityReservation", {"LoadBalancerArn": "$lb"}),
+    elbv2("SetSecurityGroups", {"LoadBalancerArn": "$lb", "SecurityGroups": ["$lb_group"]},
+          expect={"SecurityGroupIds": ["$lb_group"]}),
+    elbv2("CreateTargetGroup",
+          {"Name": "oracle", "Protocol": "HTTP", "Port": 3000, "VpcId": "$vpc", "TargetType": "ip",
+           "HealthCheckPath": "/peer", "HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2,
+           "HealthyThresholdCount": 2, "UnhealthyThresholdCount": 2, "Matcher": {"HttpCode": "200-299"}, "Tags": TAGS},
+          save={"group": "TargetGroups[0].TargetGroupArn"},
+          expect={"TargetGroups[0].HealthCheckPath": "/peer", "TargetGroups[0].ProtocolVersion": "HTTP1"}),
+    elbv2("ModifyTargetGroup", {"TargetGroupArn": "$group", "Matcher": {"HttpCode": "200"}},
+          expect={"TargetGroups[0].Matcher.HttpCode": "200"}),
+    elbv2("DescribeTargetGroups", {"TargetGroupArns": ["$group"]}, expect={"TargetGroups[0].TargetType": "ip"}),
+    elbv2("DescribeTargetGroupAttributes", {"TargetGroupArn": "$group"},
+          expect={"Attributes[?Key=='deregistration_delay.timeout_seconds'].Value": ["300"]}),
+    elbv2("ModifyTargetGroupAttributes",
+          {"TargetGroupArn": "$group", "Attributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": "1"}]}),
+    elbv2("AddTags", {"ResourceArns": ["$group"], "Tags": [{"Key": "stage", "Value": "test"}]}),
+    elbv2("RemoveTags", {"ResourceArns": ["$group"], "TagKeys": ["stage"]}),
+    elbv2("DescribeTags", {"ResourceArns": ["$group"]}, expect={"TagDescriptions": [{"ResourceArn": "$group", "Tags": TAGS}]}),
+    # A target by hand, which nothing answers for.
+    elbv2("RegisterTargets", {"TargetGroupArn": "$group", "Targets": [{"Id": "10.0.2.200", "Port": 3000}]}),
+    elbv2("DescribeTargetHealth", {"TargetGroupArn": "$group"},
+          expect={"TargetHealthDescriptions[0].TargetHealth.State": "unused",
+                  "TargetHealthDescriptions[0].TargetHealth.Reason": "Target.NotInUse"}),
+    elbv2("DeregisterTargets", {"TargetGroupArn": "$group", "Targets": [{"Id": "10.0.2.200", "Port": 3000}]}),
+    elbv2("CreateListener",
+          {"LoadBalancerArn": "$lb", "Protocol": "HTTP", "Port": 80, "Tags": TAGS,
+           "DefaultActions": [{"Type": "forward", "TargetGroupArn": "$group"}]},
+          save={"listener": "Listeners[0].ListenerArn"},
+          expect={"Listeners[0].DefaultActions[0].ForwardConfig.TargetGroups[0].TargetGroupArn": "$group"}),
+    elbv2("CreateListener",
+          {"LoadBalancerArn": "$lb", "Protocol": "HTTP", "Port": 80,
+           "DefaultActions": [{"Type": "forward", "TargetGroupArn": "$group"}]}, error="DuplicateListener"),
+    elbv2("DescribeListeners", {"LoadBalancerArn": "$lb"}, expect={"Listeners[].Port": [80]}),
+    elbv2("DescribeListenerAttributes", {"ListenerArn": "$listener"}),
+    elbv2("ModifyListener", {"ListenerArn": "$listener", "Port": 81}, expect={"Listeners[0].Port": 81}),
+    elbv2("ModifyListener", {"ListenerArn": "$listener", "Port": 80}, expect={"Listeners[0].Port": 80}),
+    elbv2("DeleteTargetGroup", {"TargetGroupArn": "$group"}, error="ResourceInUse"),
+]
+
+REMOVE = [
+    elbv2("DeleteListener", {"ListenerArn": "$listener"}),
+    elbv2("DeleteListener", {"ListenerArn": "$listener"}, error="ListenerNotFound"),
+    elbv2("DeleteTargetGroup", {"TargetGroupArn": "$group"}),
+    elbv2("DeleteLoadBalancer", {"LoadBalancerArn": "$lb"}),
+    elbv2("DescribeLoadBalancers", {"LoadBalancerArns": ["$lb"]}, error="LoadBalancerNotFound"),
+]
