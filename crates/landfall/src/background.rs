@@ -102,8 +102,14 @@ pub fn start_agent(state: &Path) -> Result<(), BackgroundError> {
     let file = |cause| BackgroundError::File { path: dir.path().display().to_string(), cause };
     std::fs::create_dir_all(dir.path()).map_err(file)?;
     let program = std::env::current_exe().map_err(file)?;
-    let arguments =
-        ["role".as_ref(), "agent".as_ref(), "--dir".as_ref(), dir.path().as_os_str(), "--state-dir".as_ref(), state.as_os_str()];
+    let arguments = [
+        "role".as_ref(),
+        "agent".as_ref(),
+        "--dir".as_ref(),
+        dir.path().as_os_str(),
+        "--state-dir".as_ref(),
+        state.as_os_str(),
+    ];
     let mut child = sys::process::spawn_detached(&program, &arguments, &dir.log())?;
     // Its parent waits for it, so that it leaves no zombie when it ends first.
     let _ = std::thread::Builder::new().name("agent-wait".to_owned()).spawn(move || child.wait());
@@ -135,10 +141,8 @@ pub fn up(state: &Path, args: &ServeArgs) -> Result<Status, BackgroundError> {
     std::fs::write(&path, text).map_err(file)?;
     start_agent(state)?;
     let patience = Duration::from_secs(20);
-    wait_for(patience, || status::ask(state)).ok_or_else(|| BackgroundError::NotReady {
-        seconds: patience.as_secs(),
-        log: tail(&dir.log()),
-    })
+    wait_for(patience, || status::ask(state))
+        .ok_or_else(|| BackgroundError::NotReady { seconds: patience.as_secs(), log: tail(&dir.log()) })
 }
 
 /// Asks again and again until there is an answer or the time is over.

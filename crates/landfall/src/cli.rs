@@ -9,11 +9,19 @@ use types::AccountId;
 /// A real AWS container stack on one Linux machine.
 #[derive(Debug, Parser)]
 #[command(name = "landfall", version, propagate_version = true, disable_help_subcommand = true)]
-#[command(after_help = "Try it: `landfall demo` plays a whole deployment. Then `eval \"$(landfall env)\"` and use \
-                        terraform, the AWS CLI and docker as with AWS.")]
+#[command(
+    after_help = "Try it: `landfall demo` plays a whole deployment. Then `eval \"$(landfall env)\"` and use \
+                        terraform, the AWS CLI and docker as with AWS."
+)]
 pub struct Cli {
     /// Where everything is kept.
-    #[arg(long, global = true, env = "LANDFALL_STATE_DIR", default_value = "/var/lib/landfall", value_name = "FOLDER")]
+    #[arg(
+        long,
+        global = true,
+        env = "LANDFALL_STATE_DIR",
+        default_value = "/var/lib/landfall",
+        value_name = "FOLDER"
+    )]
     pub state_dir: PathBuf,
     /// What to do.
     #[command(subcommand)]

@@ -114,8 +114,14 @@ fn cgroups() -> Check {
         return Check::ok("cgroups", "version 1 (or hybrid) hierarchies");
     }
     match std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers") {
-        Ok(text) if ["cpu", "memory", "pids"].iter().all(|name| text.split_whitespace().any(|c| c == *name)) => {
-            Check::warning("cgroups", "version 2", "version 2 is supported but not tested yet: tell us how it went")
+        Ok(text)
+            if ["cpu", "memory", "pids"].iter().all(|name| text.split_whitespace().any(|c| c == *name)) =>
+        {
+            Check::warning(
+                "cgroups",
+                "version 2",
+                "version 2 is supported but not tested yet: tell us how it went",
+            )
         }
         Ok(text) => Check::problem(
             "cgroups",
@@ -146,7 +152,9 @@ fn file_system(folder: &Path) -> Check {
                 None => Check::ok(name, format!("{} can hold container layers", folder.display())),
             }
         }
-        Err(error) => Check::problem(name, format!("{}: {error}", folder.display()), "choose another --state-dir"),
+        Err(error) => {
+            Check::problem(name, format!("{}: {error}", folder.display()), "choose another --state-dir")
+        }
     }
 }
 
@@ -161,7 +169,9 @@ fn disk(folder: &Path) -> Check {
                 Check::ok("disk", seen)
             }
         }
-        Err(error) => Check::problem("disk", format!("{}: {error}", folder.display()), "choose another --state-dir"),
+        Err(error) => {
+            Check::problem("disk", format!("{}: {error}", folder.display()), "choose another --state-dir")
+        }
     }
 }
 
@@ -173,7 +183,9 @@ fn port(name: &'static str, address: SocketAddr) -> Check {
             format!("{address} is used by another program"),
             "end that program, or choose another address with --listen",
         ),
-        Err(error) => Check::problem(name, format!("{address}: {error}"), "choose another address with --listen"),
+        Err(error) => {
+            Check::problem(name, format!("{address}: {error}"), "choose another address with --listen")
+        }
     }
 }
 
@@ -192,7 +204,12 @@ mod tests {
     #[test]
     fn this_machine_s_checks_have_remedies_wherever_they_find_fault() {
         let folder = tempfile::tempdir().unwrap();
-        for check in examine(&folder.path().join("not/yet"), "127.0.0.1:0".parse().unwrap(), Ipv4Addr::LOCALHOST, false) {
+        for check in examine(
+            &folder.path().join("not/yet"),
+            "127.0.0.1:0".parse().unwrap(),
+            Ipv4Addr::LOCALHOST,
+            false,
+        ) {
             assert_eq!(check.remedy.is_empty(), check.verdict == Verdict::Ok, "{check:?}");
         }
     }

@@ -24,7 +24,9 @@ pub fn run(state: &Path, name: &str, follow: bool) -> Result<ExitCode, Box<dyn s
     loop {
         let tasks = find(state, name);
         if tasks.is_empty() && first {
-            terminal::warn(&format!("there is no service or task '{name}' with logs; `landfall status` lists them"));
+            terminal::warn(&format!(
+                "there is no service or task '{name}' with logs; `landfall status` lists them"
+            ));
             return Ok(ExitCode::FAILURE);
         }
         let mut lines = Vec::new();

@@ -68,9 +68,7 @@ fn run(cli: &Cli) -> Outcome {
         Command::Doctor { json, listen } => return examine(state, *listen, *json),
         Command::Demo { destroy, json, serve } => demo::run(state, serve, *destroy, *json)?,
         Command::Operations => {
-            let operation = |operation: &control::Operation| {
-                serde_json::json!({ "service": operation.service.model(), "operation": operation.name })
-            };
+            let operation = |operation: &control::Operation| serde_json::json!({ "service": operation.service.model(), "operation": operation.name });
             let all: Vec<_> =
                 control::Service::ALL.into_iter().flat_map(control::operations).map(operation).collect();
             terminal::line(&serde_json::to_string_pretty(&all)?);
@@ -83,11 +81,13 @@ fn run(cli: &Cli) -> Outcome {
 fn role_main(role: Role, dir: &Path, state: &Path) -> Result<(), Box<dyn std::error::Error>> {
     match role {
         Role::Agent => {
-            let settings = agent::Settings { end: remove_tasks_cgroup, ..agent::Settings::of_this_program()? };
+            let settings =
+                agent::Settings { end: remove_tasks_cgroup, ..agent::Settings::of_this_program()? };
             agent::run_with(state, settings)?;
         }
         Role::Serve => {
-            let options = background::options(state).ok_or("there is no serve/options.json: use `landfall up`")?;
+            let options =
+                background::options(state).ok_or("there is no serve/options.json: use `landfall up`")?;
             serve::run(state, &options, false)?;
         }
         Role::Shim => shim::run(dir, state)?,

@@ -183,18 +183,26 @@ pub fn gather(rows: &Snapshot, settings: &Settings, machine: &Machine) -> Status
             region: service.region.to_string(),
             desired: service.desired_count,
             running: running(&service),
-            event: service.events.iter().max_by_key(|event| event.at).map_or_else(String::new, |e| e.message.clone()),
+            event: service
+                .events
+                .iter()
+                .max_by_key(|event| event.at)
+                .map_or_else(String::new, |e| e.message.clone()),
         })
         .collect();
     let balancer = |row: Arc<LoadBalancer>| {
-        let listeners: Vec<Arc<Listener>> =
-            rows.scan::<Listener>(&row.scope).filter(|listener| listener.load_balancer_arn == row.arn).collect();
+        let listeners: Vec<Arc<Listener>> = rows
+            .scan::<Listener>(&row.scope)
+            .filter(|listener| listener.load_balancer_arn == row.arn)
+            .collect();
         let url = |listener: &Arc<Listener>| match listener.port {
             80 => format!("http://{}", row.dns_name),
             port => format!("http://{}:{port}", row.dns_name),
         };
         let mut targets = Vec::new();
-        for group in rows.scan::<TargetGroup>(&row.scope).filter(|group| group.load_balancer_arns.contains(&row.arn)) {
+        for group in
+            rows.scan::<TargetGroup>(&row.scope).filter(|group| group.load_balancer_arns.contains(&row.arn))
+        {
             for target in &group.targets {
                 let report = machine.target(&row.id, &group.arn, target.address, target.port);
                 let (health, reason) = match report.map(|report| report.health) {
@@ -219,9 +227,13 @@ pub fn gather(rows: &Snapshot, settings: &Settings, machine: &Machine) -> Status
     };
     let reports = machine.reports().clone();
     let mut problems: Vec<String> = Vec::new();
-    problems.extend(reports.vpcs.values().filter_map(|vpc| Some(format!("{}: {}", vpc.vpc, vpc.error.clone()?))));
+    problems
+        .extend(reports.vpcs.values().filter_map(|vpc| Some(format!("{}: {}", vpc.vpc, vpc.error.clone()?))));
     problems.extend(
-        reports.load_balancers.values().filter_map(|lb| Some(format!("lb {}: {}", lb.load_balancer, lb.error.clone()?))),
+        reports
+            .load_balancers
+            .values()
+            .filter_map(|lb| Some(format!("lb {}: {}", lb.load_balancer, lb.error.clone()?))),
     );
     if let Some(edge) = &reports.edge {
         problems.extend(edge.error.clone());
@@ -272,7 +284,10 @@ pub fn table(status: &Status) -> String {
         }
     }
     for task in &status.tasks {
-        line(format_args!("task     {}  {:<14}  {:<15}  {}  {}", task.id, task.status, task.address, task.zone, task.group));
+        line(format_args!(
+            "task     {}  {:<14}  {:<15}  {}  {}",
+            task.id, task.status, task.address, task.zone, task.group
+        ));
     }
     for balancer in &status.load_balancers {
         let state = if balancer.active { "active" } else { "provisioning" };

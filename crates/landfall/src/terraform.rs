@@ -96,7 +96,9 @@ impl Terraform {
         let start = |cause| TerraformError::Start { program: self.program.clone(), cause };
         let mut child = child.map_err(start)?;
         let errors = child.stderr.take().map(|stderr| {
-            std::thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).collect::<Vec<_>>())
+            std::thread::spawn(move || {
+                BufReader::new(stderr).lines().map_while(Result::ok).collect::<Vec<_>>()
+            })
         });
         let mut printed = Vec::new();
         if let Some(stdout) = child.stdout.take() {

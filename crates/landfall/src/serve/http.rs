@@ -41,7 +41,9 @@ pub fn serve(listener: &TcpListener, services: &Services, threads: usize) -> io:
     listener.set_nonblocking(true)?;
     for number in 0..threads.max(1) {
         let (listener, services) = (listener.try_clone()?, services.clone());
-        std::thread::Builder::new().name(format!("http-{number}")).spawn(move || accept(listener, &services))?;
+        std::thread::Builder::new()
+            .name(format!("http-{number}"))
+            .spawn(move || accept(listener, &services))?;
     }
     Ok(())
 }
@@ -49,7 +51,9 @@ pub fn serve(listener: &TcpListener, services: &Services, threads: usize) -> io:
 fn accept(listener: TcpListener, services: &Services) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return crate::terminal::warn(&format!("the API cannot be answered on one thread: {error}")),
+        Err(error) => {
+            return crate::terminal::warn(&format!("the API cannot be answered on one thread: {error}"));
+        }
     };
     let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     tokio::task::LocalSet::new().block_on(&runtime, async move {
@@ -106,7 +110,8 @@ async fn route(services: &Services, request: Request<Incoming>) -> Response<BoxB
     if path == "/v2" || path.starts_with("/v2/") {
         return services.registry.handle(request).await;
     }
-    let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host =
+        request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if host.contains("-starport-layer-bucket.s3.") {
         return services.registry.layer_bucket(request).await;
     }

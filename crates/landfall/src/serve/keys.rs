@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use serde::{Deserialize, Serialize};
 use types::{AccountId, Region};
@@ -37,7 +38,9 @@ pub enum KeysError {
         cause: String,
     },
     /// Another account than the folder's.
-    #[error("this state folder belongs to account {found}, not {asked}: leave --account out, or choose another --state-dir")]
+    #[error(
+        "this state folder belongs to account {found}, not {asked}: leave --account out, or choose another --state-dir"
+    )]
     Account {
         /// The folder's account.
         found: AccountId,
@@ -117,9 +120,8 @@ impl Keys {
 
     fn mint(account: AccountId) -> Result<Self, KeysError> {
         let random = ring::rand::SystemRandom::new();
-        let fill = |bytes: &mut [u8]| {
-            ring::rand::SecureRandom::fill(&random, bytes).map_err(|_| KeysError::Random)
-        };
+        let fill =
+            |bytes: &mut [u8]| ring::rand::SecureRandom::fill(&random, bytes).map_err(|_| KeysError::Random);
         let (mut secret, mut token_key) = ([0_u8; 30], [0_u8; 32]);
         fill(&mut secret)?;
         fill(&mut token_key)?;
@@ -158,8 +160,11 @@ impl Keys {
     /// When the folder cannot be read or written.
     pub fn endpoint_certificate(&self, state: &Path) -> Result<Certificate, KeysError> {
         let (path, names) = (state.join("endpoints.json"), aws_names());
-        let kept = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Certificate>(&bytes).ok());
-        if let Some(kept) = kept.filter(|kept| kept.names == names && kept.chain.ends_with(&self.ca_certificate)) {
+        let kept =
+            std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Certificate>(&bytes).ok());
+        if let Some(kept) =
+            kept.filter(|kept| kept.names == names && kept.chain.ends_with(&self.ca_certificate))
+        {
             return Ok(kept);
         }
         let certificate = self.certificate(names)?;

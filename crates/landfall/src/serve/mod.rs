@@ -6,6 +6,7 @@ pub mod keys;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use control::ecr::catalog::Catalog;
 use control::reconcile::Reconciler;
@@ -18,6 +19,11 @@ use crate::background::{self, BackgroundError, Options};
 use crate::doctor::{self, Verdict};
 use crate::{status, terminal};
 use keys::{Keys, make_state};
+
+/// How often it is looked whether the agent lives.
+const AGENT_LOOK: Duration = Duration::from_secs(1);
+/// How often the registry is swept.
+const SWEEP: Duration = Duration::from_secs(3600);
 
 /// Why the API cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +60,11 @@ pub enum ServeError {
 ///
 /// # Errors
 /// [`BackgroundError::Unfit`].
-pub fn check_machine(state: &Path, listen: SocketAddr, host_address: Ipv4Addr) -> Result<(), BackgroundError> {
+pub fn check_machine(
+    state: &Path,
+    listen: SocketAddr,
+    host_address: Ipv4Addr,
+) -> Result<(), BackgroundError> {
     let problems: Vec<String> = doctor::examine(state, listen, host_address, false)
         .into_iter()
         .filter(|check| check.verdict == Verdict::Problem)
@@ -103,24 +113,53 @@ pub fn run(state: &Path, options: &Options, foreground: bool) -> Result<(), Serv
     let client = Arc::new(agent::Client::new(state));
     Reconciler::start(store.clone(), settings.clone(), machine.clone(), client)?;
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    http::serve(&listener, &http::Services { api, registry }, threads)?;
-    let stop = status::answer(state, store, settings.clone(), machine)?;
+    http::serve(&listener, &http::Services { api, registry: registry.clone() }, threads)?;
+    let stop = status::answer(state, store.clone(), settings.clone(), machine)?;
     terminal::line(&ready_line(&settings));
     if settings.auth == Auth::Off {
         terminal::warn("signatures are NOT verified (--auth off): whoever reaches the port is the root user");
     }
     // Only now: the API is there without the data plane.
-    background::start_agent(state)?;
+    let folder = state.to_owned();
+    std::thread::Builder::new().name("agent-watch".to_owned()).spawn(move || watch_agent(&folder))?;
+    std::thread::Builder::new().name("sweep".to_owned()).spawn(move || sweep(&store, &blobs, &registry))?;
     if wait_for_end(stop)? == End::Signal && foreground {
         terminal::note("The API has ended. Tasks and load balancers go on; `landfall down` ends them.");
     }
     Ok(())
 }
 
+/// Starts the agent, and again whenever it is not there: it has no parent that would.
+fn watch_agent(state: &Path) {
+    loop {
+        if let Err(error) = background::start_agent(state) {
+            terminal::warn(&format!("the agent cannot be started: {error}"));
+        }
+        std::thread::park_timeout(AGENT_LOOK);
+    }
+}
+
+/// Deletes what no image needs any more, and uploads that were left.
+fn sweep(store: &Store, blobs: &Blobs, registry: &Registry<Catalog>) {
+    loop {
+        let live = control::ecr::live_digests(&store.snapshot());
+        if let Err(error) = blobs.sweep(&live, registry::SWEEP_GRACE) {
+            terminal::warn(&format!("the registry cannot be swept: {error}"));
+        }
+        if let Err(error) = registry.sweep_uploads(registry::UPLOAD_LIFE) {
+            terminal::warn(&format!("old uploads cannot be removed: {error}"));
+        }
+        std::thread::park_timeout(SWEEP);
+    }
+}
+
 /// The one line that says that calls are answered.
 fn ready_line(settings: &Settings) -> String {
     let regions = Region::all().count();
-    format!("landfall is ready: AWS API on http://{}, account {}, {regions} regions", settings.listen, settings.account)
+    format!(
+        "landfall is ready: AWS API on http://{}, account {}, {regions} regions",
+        settings.listen, settings.account
+    )
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -134,7 +173,8 @@ fn wait_for_end(told: std::sync::mpsc::Receiver<()>) -> std::io::Result<End> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let (send, ended) = tokio::sync::oneshot::channel();
         std::thread::Builder::new().name("told-to-end".to_owned()).spawn(move || {
             if told.recv().is_ok() {

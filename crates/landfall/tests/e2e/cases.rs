@@ -1,12 +1,13 @@
 //! The cases. Each leaves the stack as it found it.
 
+use std::io::Write;
 use std::time::Duration;
 
 use registry::image::Builder;
 use registry::push::{Target, push};
 use serde_json::Value;
 
-use crate::stack::{Answer, Stack, text};
+use crate::stack::{Stack, text};
 
 /// The sample application that build.rs compiled.
 const ECHO: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/echo"));
@@ -19,8 +20,12 @@ pub(crate) fn two_steps_of_the_first_apply(stack: &Stack) {
     stack.terraform(&["apply", "-auto-approve", "-target=aws_ecr_repository.app"]);
     let password = stack.try_aws("ecr get-login-password");
     let password = String::from_utf8(password.stdout).unwrap();
-    let image =
-        Builder::new().file("/echo", 0o755, ECHO).entry_point(&["/echo"]).exposed_ports(&["3000/tcp"]).build().unwrap();
+    let image = Builder::new()
+        .file("/echo", 0o755, ECHO)
+        .entry_point(&["/echo"])
+        .exposed_ports(&["3000/tcp"])
+        .build()
+        .unwrap();
     let registry = stack.listen.to_string();
     let repository = stack.terraform(&["output", "-raw", "repository"]);
     assert_eq!(repository, format!("{registry}/echo"));
@@ -47,15 +52,25 @@ pub(crate) fn hello_world_comes_back(stack: &Stack) {
     let large = "x".repeat(300_000);
     let answer = stack.request("POST", "/", &large, Duration::from_secs(20)).unwrap();
     assert_eq!((answer.status, answer.body.len()), (200, large.len()));
-    let unknown = stack.run("curl", &["-sS", "-H", "Host: nobody.example", &format!("http://{}", stack.host_address)]);
-    assert!(text(&unknown).contains(&host), "a name that is none of the load balancers' lists them: {}", text(&unknown));
+    let unknown =
+        stack.run("curl", &["-sS", "-H", "Host: nobody.example", &format!("http://{}", stack.host_address)]);
+    assert!(
+        text(&unknown).contains(&host),
+        "a name that is none of the load balancers' lists them: {}",
+        text(&unknown)
+    );
 }
 
 /// The task's peer is a node of the load balancer; the client is the one fixed address of the host inside.
 pub(crate) fn the_task_sees_the_load_balancer_and_the_client_s_address(stack: &Stack) {
     let answer = stack.request("GET", "/peer", "", Duration::from_secs(10)).unwrap();
     let line = |prefix: &str| {
-        answer.body.lines().find_map(|line| line.strip_prefix(prefix)).unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+        answer
+            .body
+            .lines()
+            .find_map(|line| line.strip_prefix(prefix))
+            .unwrap_or_else(|| panic!("{answer:?}"))
+            .to_owned()
     };
     assert!(line("peer ").starts_with("10.20.0.") || line("peer ").starts_with("10.20.1."), "{answer:?}");
     assert_eq!(line("x-forwarded-for "), "198.19.0.1");
@@ -82,16 +97,21 @@ pub(crate) fn the_cli_shows_the_service_as_aws_does(stack: &Stack) {
         assert!(!task[at].is_null(), "{at}: {task:#}");
     }
     let details = task["attachments"][0]["details"].as_array().unwrap();
-    let detail = |name: &str| details.iter().find(|detail| detail["name"] == name).map(|detail| detail["value"].clone());
+    let detail = |name: &str| {
+        details.iter().find(|detail| detail["name"] == name).map(|detail| detail["value"].clone())
+    };
     let address = detail("privateIPv4Address").unwrap();
     assert!(address.as_str().unwrap().starts_with("10.20.10"), "{task:#}");
     let interface = detail("networkInterfaceId").unwrap();
-    let eni = &stack.aws(&format!("ec2 describe-network-interfaces --network-interface-ids {}", interface.as_str().unwrap()))
-        ["NetworkInterfaces"][0];
+    let eni = &stack.aws(&format!(
+        "ec2 describe-network-interfaces --network-interface-ids {}",
+        interface.as_str().unwrap()
+    ))["NetworkInterfaces"][0];
     assert_eq!(eni["PrivateIpAddress"], address);
     assert_eq!(target_health(stack)[0].0, "healthy");
     let roles = stack.aws("iam list-roles");
-    let names: Vec<&str> = roles["Roles"].as_array().unwrap().iter().filter_map(|r| r["RoleName"].as_str()).collect();
+    let names: Vec<&str> =
+        roles["Roles"].as_array().unwrap().iter().filter_map(|r| r["RoleName"].as_str()).collect();
     for linked in ["AWSServiceRoleForECS", "AWSServiceRoleForElasticLoadBalancing"] {
         assert!(names.contains(&linked), "{names:?}");
     }
@@ -121,9 +141,12 @@ fn group_id(stack: &Stack, name: &str) -> String {
 /// Revokes a rule, hands over to a check, and puts it back.
 fn without_rule(stack: &Stack, group: &str, direction: &str, permission: &str, check: impl FnOnce()) {
     let id = group_id(stack, group);
-    stack.aws(&format!("ec2 revoke-security-group-{direction} --group-id {id} --ip-permissions {permission}"));
+    stack
+        .aws(&format!("ec2 revoke-security-group-{direction} --group-id {id} --ip-permissions {permission}"));
     check();
-    stack.aws(&format!("ec2 authorize-security-group-{direction} --group-id {id} --ip-permissions {permission}"));
+    stack.aws(&format!(
+        "ec2 authorize-security-group-{direction} --group-id {id} --ip-permissions {permission}"
+    ));
     stack.wait_for_200(Duration::from_secs(90));
 }
 
@@ -141,14 +164,29 @@ fn no_new_connection_but_open_ones_live(stack: &Stack, open: &mut std::net::TcpS
 
 /// A request that needs a new connection to the target gets 504 after ten seconds: one that cannot use a pooled one.
 fn new_connections_time_out(stack: &Stack) {
-    // More requests at once than there are pooled connections: the others have to connect.
-    let statuses: Vec<Option<u16>> = std::thread::scope(|scope| {
-        let ask = || stack.request("POST", "/", "x", Duration::from_secs(25)).map(|answer: Answer| answer.status);
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+    // Requests whose bodies are not complete hold the pooled connections, until there are more than those.
+    let url = stack.url();
+    let mut held: Vec<_> = (0..24)
+        .map(|_| {
+            let mut connection = stack.connect().unwrap();
+            connection.set_read_timeout(Some(Duration::from_secs(25))).unwrap();
+            let host = url.trim_start_matches("http://");
+            write!(connection, "POST / HTTP/1.1\r\nhost: {host}\r\ncontent-length: 2\r\n\r\nx").unwrap();
+            connection
+        })
+        .collect();
+    std::thread::park_timeout(Duration::from_millis(500));
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let finish = |connection: &mut std::net::TcpStream| {
+            connection.write_all(b"x").unwrap();
+            stack.read(connection).map_or(0, |answer| answer.status)
+        };
+        let threads: Vec<_> =
+            held.iter_mut().map(|connection| scope.spawn(move || finish(connection))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    assert!(statuses.contains(&Some(504)), "{statuses:?}");
-    assert!(statuses.iter().all(|status| matches!(status, Some(200 | 504))), "{statuses:?}");
+    assert!(statuses.contains(&504), "{statuses:?}");
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 504)), "{statuses:?}");
 }
 
 pub(crate) fn without_the_ingress_rule_no_new_connection_reaches_the_task(stack: &Stack) {
@@ -185,7 +223,8 @@ fn kill(stack: &Stack, role: &str) {
         let command = String::from_utf8_lossy(&command).into_owned();
         if command.contains(&needle) && command.contains(state) {
             let pid: i32 = entry.file_name().to_string_lossy().parse().unwrap();
-            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
+                .unwrap();
             killed += 1;
         }
     }
@@ -199,11 +238,17 @@ pub(crate) fn the_data_plane_goes_on_while_serve_is_dead(stack: &Stack) {
     kill(stack, "serve");
     for _ in 0..20 {
         assert_eq!(stack.exchange(&mut open, "POST", "/", "on").map(|answer| answer.status), Some(200));
-        assert_eq!(stack.request("POST", "/", "on", Duration::from_secs(5)).map(|answer| answer.status), Some(200));
+        assert_eq!(
+            stack.request("POST", "/", "on", Duration::from_secs(5)).map(|answer| answer.status),
+            Some(200)
+        );
     }
     let after = stack.wait("serve is back", Duration::from_secs(20), || {
         let output = stack.landfall(&["status", "--json"]);
-        serde_json::from_slice::<Value>(&output.stdout).ok().filter(|status| !status.is_null()).ok_or_else(|| text(&output))
+        serde_json::from_slice::<Value>(&output.stdout)
+            .ok()
+            .filter(|status| !status.is_null())
+            .ok_or_else(|| text(&output))
     });
     assert_ne!(before["pid"], after["pid"]);
     assert_eq!(before["tasks"], after["tasks"], "the same task runs on");
@@ -219,13 +264,8 @@ pub(crate) fn the_agent_may_die_and_comes_back(stack: &Stack) {
     kill(stack, "agent");
     assert_eq!(stack.exchange(&mut open, "POST", "/", "on").map(|answer| answer.status), Some(200));
     // `serve` or the next command starts it again; a change that needs it goes through.
-    let up = stack.landfall(&[
-        "up",
-        "--listen",
-        &stack.listen.to_string(),
-        "--host-address",
-        &stack.host_address,
-    ]);
+    let up =
+        stack.landfall(&["up", "--listen", &stack.listen.to_string(), "--host-address", &stack.host_address]);
     assert!(up.status.success(), "{}", text(&up));
     without_its_own_rule_the_load_balancer_is_silent(stack);
     assert_eq!(before["tasks"], stack.status()["tasks"], "the same task runs on");
@@ -254,8 +294,12 @@ fn stopped_for(stack: &Stack, words: &[&str]) {
     stack.aws(&format!("ecs stop-task --cluster echo --task {task}"));
     stack.wait(&format!("a task stopped for {words:?}"), Duration::from_secs(120), || {
         let stopped = stack.aws("ecs list-tasks --cluster echo --desired-status STOPPED");
-        let arns: Vec<String> =
-            stopped["taskArns"].as_array().unwrap().iter().map(|arn| arn.as_str().unwrap().to_owned()).collect();
+        let arns: Vec<String> = stopped["taskArns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|arn| arn.as_str().unwrap().to_owned())
+            .collect();
         if arns.is_empty() {
             return Err("no task has stopped".to_owned());
         }
@@ -264,7 +308,9 @@ fn stopped_for(stack: &Stack, words: &[&str]) {
             .as_array()
             .unwrap()
             .iter()
-            .map(|task| format!("{} / {}", task["stopCode"].as_str().unwrap_or_default(), task["stoppedReason"]))
+            .map(|task| {
+                format!("{} / {}", task["stopCode"].as_str().unwrap_or_default(), task["stoppedReason"])
+            })
             .collect();
         let found = reasons.iter().any(|reason| words.iter().all(|word| reason.contains(word)));
         if found { Ok(()) } else { Err(format!("{reasons:#?}")) }
@@ -320,7 +366,10 @@ pub(crate) fn destroy_takes_everything(stack: &Stack) {
     }
     let namespaces = || {
         let entries = std::fs::read_dir(stack.state.join("netns")).into_iter().flatten().flatten();
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(|name| name != "internet").collect::<Vec<_>>()
+        entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| name != "internet")
+            .collect::<Vec<_>>()
     };
     stack.wait("the namespaces are gone", Duration::from_secs(20), || {
         let left = namespaces();

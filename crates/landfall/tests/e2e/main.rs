@@ -7,33 +7,44 @@ mod cases;
 mod leftovers;
 mod stack;
 
-use leftovers::Leftovers;
+use leftovers::HostNetwork;
 use stack::Stack;
 
 #[test]
 fn the_example_stack_lives_fails_and_heals_as_on_aws_and_ends_without_a_trace() {
-    let before = Leftovers::count();
-    {
-        let stack = Stack::up();
-        cases::two_steps_of_the_first_apply(&stack);
-        cases::the_second_plan_is_empty(&stack);
-        cases::hello_world_comes_back(&stack);
-        cases::the_task_sees_the_load_balancer_and_the_client_s_address(&stack);
-        cases::the_cli_shows_the_service_as_aws_does(&stack);
-        cases::without_the_ingress_rule_no_new_connection_reaches_the_task(&stack);
-        cases::without_the_egress_rule_no_new_connection_leaves_the_load_balancer(&stack);
-        cases::without_its_own_rule_the_load_balancer_is_silent(&stack);
-        cases::the_data_plane_goes_on_while_serve_is_dead(&stack);
-        cases::the_agent_may_die_and_comes_back(&stack);
-        cases::a_killed_balancer_comes_back(&stack);
-        cases::a_killed_task_is_replaced(&stack);
-        cases::a_role_without_policy_cannot_pull(&stack);
-        cases::a_private_subnet_without_nat_cannot_pull(&stack);
-        cases::skopeo_pushes_and_pulls(&stack);
-        cases::the_second_plan_is_empty(&stack);
-        cases::destroy_takes_everything(&stack);
-        stack.down();
+    let before = HostNetwork::look();
+    let stack = Stack::up();
+    let cases: &[(&str, fn(&Stack))] = &[
+        ("two steps of the first apply", cases::two_steps_of_the_first_apply),
+        ("the second plan is empty", cases::the_second_plan_is_empty),
+        ("hello world comes back", cases::hello_world_comes_back),
+        (
+            "the task sees the load balancer's address",
+            cases::the_task_sees_the_load_balancer_and_the_client_s_address,
+        ),
+        ("the CLI shows the service as AWS does", cases::the_cli_shows_the_service_as_aws_does),
+        ("skopeo pushes and pulls", cases::skopeo_pushes_and_pulls),
+        ("without the ingress rule", cases::without_the_ingress_rule_no_new_connection_reaches_the_task),
+        (
+            "without the egress rule",
+            cases::without_the_egress_rule_no_new_connection_leaves_the_load_balancer,
+        ),
+        ("without the load balancer's own rule", cases::without_its_own_rule_the_load_balancer_is_silent),
+        ("serve is killed", cases::the_data_plane_goes_on_while_serve_is_dead),
+        ("the agent is killed", cases::the_agent_may_die_and_comes_back),
+        ("the balancer is killed", cases::a_killed_balancer_comes_back),
+        ("the shim is killed", cases::a_killed_task_is_replaced),
+        ("a role without policy cannot pull", cases::a_role_without_policy_cannot_pull),
+        ("a private subnet without NAT cannot pull", cases::a_private_subnet_without_nat_cannot_pull),
+        ("the plan is still empty", cases::the_second_plan_is_empty),
+        ("destroy takes everything", cases::destroy_takes_everything),
+    ];
+    for (name, case) in cases {
+        let begun = std::time::Instant::now();
+        case(&stack);
+        println!("ok  {name}  {:.1} s", begun.elapsed().as_secs_f64());
+        assert_eq!(before, HostNetwork::look(), "the host's own network has changed after: {name}");
     }
-    let after = Leftovers::count();
-    assert_eq!(before, after, "something was left behind");
+    stack.down();
+    assert_eq!(leftovers::of(&stack.state), Vec::<String>::new(), "something was left behind");
 }

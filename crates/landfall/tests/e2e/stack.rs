@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -21,7 +22,7 @@ pub(crate) struct Stack {
     pub(crate) listen: SocketAddr,
     pub(crate) host_address: String,
     pub(crate) environment: BTreeMap<String, String>,
-    ended: std::cell::Cell<bool>,
+    ended: AtomicBool,
 }
 
 /// An HTTP answer.
@@ -51,7 +52,7 @@ impl Stack {
             listen,
             host_address,
             environment: BTreeMap::new(),
-            ended: false.into(),
+            ended: AtomicBool::new(false),
         };
         let listen = listen.to_string();
         let up = stack.landfall(&["up", "--listen", &listen, "--host-address", &stack.host_address.clone()]);
@@ -169,8 +170,17 @@ impl Stack {
         body: &str,
     ) -> Option<Answer> {
         let host = self.url().trim_start_matches("http://").to_owned();
-        write!(connection, "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-            .ok()?;
+        write!(
+            connection,
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .ok()?;
+        self.read(connection)
+    }
+
+    /// The next answer on a connection.
+    pub(crate) fn read(&self, connection: &mut TcpStream) -> Option<Answer> {
         let mut received = Vec::new();
         let mut buffer = [0; 4096];
         loop {
@@ -201,7 +211,10 @@ impl Stack {
             match look() {
                 Ok(found) => return found,
                 Err(seen) if Instant::now() >= deadline => {
-                    panic!("{what}: not within {within:?}; last seen: {seen}\n{}", self.landfall_ok(&["status"]));
+                    panic!(
+                        "{what}: not within {within:?}; last seen: {seen}\n{}",
+                        self.landfall_ok(&["status"])
+                    );
                 }
                 Err(_) => std::thread::park_timeout(Duration::from_millis(100)),
             }
@@ -222,13 +235,13 @@ impl Stack {
     pub(crate) fn down(&self) {
         let down = self.landfall(&["down", "--purge"]);
         assert!(down.status.success(), "{}", text(&down));
-        self.ended.set(true);
+        self.ended.store(true, Ordering::SeqCst);
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        if self.ended.get() {
+        if self.ended.load(Ordering::SeqCst) {
             return;
         }
         for log in ["agent/role.log", "serve/role.log"] {
@@ -250,14 +263,14 @@ fn parse(received: &[u8]) -> Option<Answer> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let lower = head.to_ascii_lowercase();
-    let length = lower.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    let length =
+        lower.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
     match length {
         Some(length) if body.len() >= length => Some(Answer { status, body: body[..length].to_owned() }),
         Some(_) => None,
-        None => body.strip_suffix("0\r\n\r\n").map(|chunks| Answer {
-            status,
-            body: chunks.split("\r\n").skip(1).step_by(2).collect(),
-        }),
+        None => body
+            .strip_suffix("0\r\n\r\n")
+            .map(|chunks| Answer { status, body: chunks.split("\r\n").skip(1).step_by(2).collect() }),
     }
 }
 
