@@ -65,7 +65,11 @@ const TARGET_GROUP: &[Known] = &[
     ("target_group_health.dns_failover.minimum_healthy_targets.count", "1", Rule::DefaultOnly),
     ("target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", Rule::DefaultOnly),
     ("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1", Rule::DefaultOnly),
-    ("target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off", Rule::DefaultOnly),
+    (
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
+        "off",
+        Rule::DefaultOnly,
+    ),
 ];
 
 const LISTENER: &[Known] = &[("routing.http.response.server.enabled", "true", Rule::DefaultOnly)];
@@ -104,7 +108,9 @@ fn set(
     let mut next = current.clone();
     for Attribute { key, value } in changes {
         let Some((_, default, rule)) = known.iter().find(|(name, ..)| *name == key) else {
-            return Err(validation(format!("Attribute key '{key}' is not recognized or not supported by Landfall")));
+            return Err(validation(format!(
+                "Attribute key '{key}' is not recognized or not supported by Landfall"
+            )));
         };
         let fits = match rule {
             _ if value == *default => true,

@@ -142,7 +142,9 @@ impl ActionShape {
                         let mut groups = config.target_groups.into_iter();
                         let (first, more) = (groups.next(), groups.next());
                         if more.is_some() {
-                            return Err(ApiError::unsupported("forwarding to several weighted target groups"));
+                            return Err(ApiError::unsupported(
+                                "forwarding to several weighted target groups",
+                            ));
                         }
                         first
                             .map(|group| match group.weight {
@@ -154,27 +156,36 @@ impl ActionShape {
                 };
                 let arn = match (self.target_group_arn, configured) {
                     (Some(a), Some(b)) if a != b => {
-                        return Err(validation("TargetGroupArn and ForwardConfig name different target groups"));
+                        return Err(validation(
+                            "TargetGroupArn and ForwardConfig name different target groups",
+                        ));
                     }
                     (Some(arn), _) | (None, Some(arn)) => arn,
-                    (None, None) => return Err(validation("A target group ARN must be specified for a forward action")),
+                    (None, None) => {
+                        return Err(validation("A target group ARN must be specified for a forward action"));
+                    }
                 };
                 target_group::require(rows, context, &arn)?;
                 Ok(Action::Forward(arn))
             }
             "fixed-response" => {
                 let Some(config) = self.fixed_response_config else {
-                    return Err(validation("FixedResponseConfig must be specified for a fixed-response action"));
+                    return Err(validation(
+                        "FixedResponseConfig must be specified for a fixed-response action",
+                    ));
                 };
                 let status = config.status_code.parse::<u16>().ok();
-                let status = status.filter(|code| matches!(code, 200..=299 | 400..=599)).ok_or_else(|| {
-                    validation(format!("Status code '{}' must match 2XX, 4XX or 5XX", config.status_code))
-                })?;
+                let status =
+                    status.filter(|code| matches!(code, 200..=299 | 400..=599)).ok_or_else(|| {
+                        validation(format!("Status code '{}' must match 2XX, 4XX or 5XX", config.status_code))
+                    })?;
                 let content_type = config.content_type.unwrap_or_else(|| "text/plain".to_owned());
                 let known =
                     ["text/plain", "text/css", "text/html", "application/javascript", "application/json"];
                 if !known.contains(&content_type.as_str()) {
-                    return Err(validation(format!("Content type '{content_type}' must be one of {known:?}")));
+                    return Err(validation(format!(
+                        "Content type '{content_type}' must be one of {known:?}"
+                    )));
                 }
                 let body = config.message_body.unwrap_or_default();
                 if body.len() > 1024 {
@@ -237,7 +248,9 @@ fn check_protocol(protocol: Option<&str>) -> Result<(), ApiError> {
     match protocol {
         Some("HTTP") => Ok(()),
         None => Err(validation("A protocol must be specified")),
-        Some(other) => Err(ApiError::unsupported(format_args!("listeners of protocol '{other}' yet; HTTP is"))),
+        Some(other) => {
+            Err(ApiError::unsupported(format_args!("listeners of protocol '{other}' yet; HTTP is")))
+        }
     }
 }
 
@@ -260,7 +273,11 @@ pub struct CreateRequest {
 }
 
 /// CreateListener. The same call again gives the listener that is there.
-pub fn create(rows: &mut Tx, context: &Context, request: CreateRequest) -> Result<DescribeResponse, ApiError> {
+pub fn create(
+    rows: &mut Tx,
+    context: &Context,
+    request: CreateRequest,
+) -> Result<DescribeResponse, ApiError> {
     check_tags(&request.tags)?;
     check_protocol(request.protocol.as_deref())?;
     let Some(port) = request.port else { return Err(validation("A port must be specified")) };
@@ -306,13 +323,18 @@ fn check_group(
     if group.vpc_id != balancer.vpc_id {
         return Err(ApiError::new(
             "InvalidConfigurationRequest",
-            format!("The target group '{arn}' is in VPC {}, not in the load balancer's VPC {}", group.vpc_id, balancer.vpc_id),
+            format!(
+                "The target group '{arn}' is in VPC {}, not in the load balancer's VPC {}",
+                group.vpc_id, balancer.vpc_id
+            ),
         ));
     }
     if group.load_balancer_arns.iter().any(|other| *other != balancer.arn) {
         return Err(ApiError::new(
             "TargetGroupAssociationLimit",
-            format!("The following target groups cannot be associated with more than one load balancer: {arn}"),
+            format!(
+                "The following target groups cannot be associated with more than one load balancer: {arn}"
+            ),
         ));
     }
     Ok(())
@@ -336,7 +358,11 @@ pub struct ModifyRequest {
 }
 
 /// ModifyListener.
-pub fn modify(rows: &mut Tx, context: &Context, request: ModifyRequest) -> Result<DescribeResponse, ApiError> {
+pub fn modify(
+    rows: &mut Tx,
+    context: &Context,
+    request: ModifyRequest,
+) -> Result<DescribeResponse, ApiError> {
     let row = require(rows, context, &request.listener_arn)?;
     let balancer = load_balancer::get(rows, context, &row.load_balancer_arn)?;
     let mut next = (*row).clone();
@@ -346,7 +372,10 @@ pub fn modify(rows: &mut Tx, context: &Context, request: ModifyRequest) -> Resul
             other.load_balancer_arn == row.load_balancer_arn && other.port == next.port && other.id != row.id
         };
         if rows.scan::<Listener>(&context.prefix()).any(taken) {
-            return Err(ApiError::new("DuplicateListener", "A listener already exists on this port for this load balancer"));
+            return Err(ApiError::new(
+                "DuplicateListener",
+                "A listener already exists on this port for this load balancer",
+            ));
         }
     }
     if let Some(actions) = request.default_actions {
@@ -417,9 +446,14 @@ impl DescribeResponse {
 }
 
 /// DescribeListeners, of a load balancer or by ARN.
-pub fn describe(rows: &Snapshot, context: &Context, request: DescribeRequest) -> Result<DescribeResponse, ApiError> {
+pub fn describe(
+    rows: &Snapshot,
+    context: &Context,
+    request: DescribeRequest,
+) -> Result<DescribeResponse, ApiError> {
     if !request.listener_arns.is_empty() {
-        let found: Result<Vec<_>, _> = request.listener_arns.iter().map(|arn| require(rows, context, arn)).collect();
+        let found: Result<Vec<_>, _> =
+            request.listener_arns.iter().map(|arn| require(rows, context, arn)).collect();
         return Ok(DescribeResponse::of(found?, None));
     }
     let Some(arn) = request.load_balancer_arn else {

@@ -118,16 +118,25 @@ struct SubnetMapping {
 }
 
 /// CreateLoadBalancer. The same call again gives the load balancer that is there.
-pub fn create(rows: &mut Tx, context: &Context, request: CreateRequest) -> Result<DescribeResponse, ApiError> {
+pub fn create(
+    rows: &mut Tx,
+    context: &Context,
+    request: CreateRequest,
+) -> Result<DescribeResponse, ApiError> {
     check_name("Load balancer", &request.name)?;
     if request.name.starts_with("internal-") {
-        return Err(validation(format!("Load balancer name '{}' cannot begin with 'internal-'", request.name)));
+        return Err(validation(format!(
+            "Load balancer name '{}' cannot begin with 'internal-'",
+            request.name
+        )));
     }
     check_tags(&request.tags)?;
     let internal = match request.scheme.as_deref() {
         None | Some("internet-facing") => false,
         Some("internal") => true,
-        Some(other) => return Err(validation(format!("Scheme '{other}' must be one of: internet-facing, internal"))),
+        Some(other) => {
+            return Err(validation(format!("Scheme '{other}' must be one of: internet-facing, internal")));
+        }
     };
     let mut subnets = request.subnets;
     subnets.extend(request.subnet_mappings.into_iter().map(|mapping| mapping.subnet_id));
@@ -145,7 +154,10 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateRequest) -> Resul
         }
         return Err(ApiError::new(
             "DuplicateLoadBalancerName",
-            format!("A load balancer with the same name '{}' exists, but with different settings", request.name),
+            format!(
+                "A load balancer with the same name '{}' exists, but with different settings",
+                request.name
+            ),
         ));
     }
     let mut zones: Vec<(String, String, String)> = Vec::new();
@@ -174,7 +186,8 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateRequest) -> Resul
     let groups = check_groups(rows, context, &vpc_id, groups)?;
     service_linked_role::ensure(rows, &context.account, LinkedService::ElasticLoadBalancing, context.now);
     let id = random_hex(16);
-    let arn = context.arn("elasticloadbalancing", format!("loadbalancer/app/{}/{id}", request.name)).to_string();
+    let arn =
+        context.arn("elasticloadbalancing", format!("loadbalancer/app/{}/{id}", request.name)).to_string();
     let number = u64::from_str_radix(&random_hex(8), 16).unwrap_or_default() % 9_000_000_000 + 1_000_000_000;
     let (name, region) = (&request.name, &context.region);
     // A name under `localhost` leads a host program to 127.0.0.1 with no set-up; an internal one resolves in VPCs alone.
@@ -233,7 +246,10 @@ fn check_groups(
         return Ok(vec![vpc::get(rows, context, vpc_id)?.default_security_group.to_string()]);
     }
     if groups.len() > 5 {
-        return Err(ApiError::new("InvalidConfigurationRequest", "A load balancer can have at most five security groups"));
+        return Err(ApiError::new(
+            "InvalidConfigurationRequest",
+            "A load balancer can have at most five security groups",
+        ));
     }
     for id in &groups {
         let found = security_group::get(rows, context, id);
@@ -373,7 +389,9 @@ pub fn advance(rows: &mut Tx, machine: &Machine) {
     let ready: Vec<Arc<LoadBalancer>> = {
         let reports = machine.reports();
         rows.scan::<LoadBalancer>("")
-            .filter(|row| !row.active && reports.load_balancers.get(&row.id).is_some_and(|report| report.ready))
+            .filter(|row| {
+                !row.active && reports.load_balancers.get(&row.id).is_some_and(|report| report.ready)
+            })
             .collect()
     };
     for row in ready {
@@ -382,7 +400,11 @@ pub fn advance(rows: &mut Tx, machine: &Machine) {
 }
 
 /// DescribeLoadBalancers.
-pub fn describe(rows: &Snapshot, context: &Context, request: DescribeRequest) -> Result<DescribeResponse, ApiError> {
+pub fn describe(
+    rows: &Snapshot,
+    context: &Context,
+    request: DescribeRequest,
+) -> Result<DescribeResponse, ApiError> {
     if !request.load_balancer_arns.is_empty() && !request.names.is_empty() {
         return Err(validation("Load balancer names and ARNs cannot be specified at the same time"));
     }
@@ -396,9 +418,8 @@ pub fn describe(rows: &Snapshot, context: &Context, request: DescribeRequest) ->
     if !request.names.is_empty() {
         let find = |name: &String| rows.scan::<LoadBalancer>(&prefix).find(|row| row.name == *name);
         let found: Option<Vec<_>> = request.names.iter().map(find).collect();
-        let found = found.ok_or_else(|| {
-            not_found(format!("Load balancers '[{}]' not found", request.names.join(", ")))
-        })?;
+        let found = found
+            .ok_or_else(|| not_found(format!("Load balancers '[{}]' not found", request.names.join(", "))))?;
         return Ok(DescribeResponse::of(context, found, None));
     }
     let page = crate::page::page(
@@ -432,8 +453,10 @@ pub fn delete(rows: &mut Tx, context: &Context, request: OneRequest) -> Result<E
             format!("Load balancer '{}' cannot be deleted because deletion protection is enabled", row.arn),
         ));
     }
-    let listeners: Vec<Arc<Listener>> =
-        rows.scan::<Listener>(&context.prefix()).filter(|listener| listener.load_balancer_arn == row.arn).collect();
+    let listeners: Vec<Arc<Listener>> = rows
+        .scan::<Listener>(&context.prefix())
+        .filter(|listener| listener.load_balancer_arn == row.arn)
+        .collect();
     for listener in listeners {
         rows.delete::<Listener>(&listener.key());
     }

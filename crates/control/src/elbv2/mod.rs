@@ -1,4 +1,5 @@
 //! Elastic Load Balancing, version 2: application load balancers, target groups, listeners.
+#![allow(clippy::needless_pass_by_value, reason = "a handler owns its request")]
 
 pub mod attributes;
 pub mod listener;
@@ -42,8 +43,11 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The tables of its rows.
-pub const TABLES: &[TableDef] =
-    &[table::<listener::Listener>(), table::<load_balancer::LoadBalancer>(), table::<target_group::TargetGroup>()];
+pub const TABLES: &[TableDef] = &[
+    table::<listener::Listener>(),
+    table::<load_balancer::LoadBalancer>(),
+    table::<target_group::TargetGroup>(),
+];
 
 /// A tag, in requests, rows and responses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,11 +70,17 @@ pub(crate) fn check_tags(tags: &[Tag]) -> Result<(), ApiError> {
             return Err(validation("Tag keys that begin with aws: are reserved".to_owned()));
         }
         if tags[..at].iter().any(|other| other.key == tag.key) {
-            return Err(ApiError::new("DuplicateTagKeys", format!("Tag key '{}' was specified more than once", tag.key)));
+            return Err(ApiError::new(
+                "DuplicateTagKeys",
+                format!("Tag key '{}' was specified more than once", tag.key),
+            ));
         }
     }
     if tags.len() > 50 {
-        return Err(ApiError::new("TooManyTags", "You've reached the limit on the number of tags per load balancer"));
+        return Err(ApiError::new(
+            "TooManyTags",
+            "You've reached the limit on the number of tags per load balancer",
+        ));
     }
     Ok(())
 }
@@ -86,7 +96,9 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), ApiError> {
         return Err(validation(format!("{what} name '{name}' cannot be longer than '32' characters")));
     }
     if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-        return Err(validation(format!("{what} name '{name}' can only contain characters that are alphanumeric characters and hyphens(-)")));
+        return Err(validation(format!(
+            "{what} name '{name}' can only contain characters that are alphanumeric characters and hyphens(-)"
+        )));
     }
     if name.starts_with('-') || name.ends_with('-') {
         return Err(validation(format!("{what} name '{name}' cannot begin or end with '-'")));

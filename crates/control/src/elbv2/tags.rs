@@ -37,7 +37,11 @@ fn tags(rows: &Snapshot, context: &Context, arn: &str) -> Result<Vec<Tag>, ApiEr
         Some("loadbalancer") => load_balancer::get(rows, context, arn)?.tags.clone(),
         Some("targetgroup") => target_group::require(rows, context, arn)?.tags.clone(),
         Some("listener") => listener::require(rows, context, arn)?.tags.clone(),
-        _ => return Err(validation(format!("'{arn}' is not a valid load balancer, target group or listener ARN"))),
+        _ => {
+            return Err(validation(format!(
+                "'{arn}' is not a valid load balancer, target group or listener ARN"
+            )));
+        }
     })
 }
 
@@ -61,7 +65,11 @@ fn set(rows: &mut Tx, context: &Context, arn: &str, tags: Vec<Tag>) -> Result<()
 }
 
 /// DescribeTags.
-pub fn describe(rows: &Snapshot, context: &Context, request: DescribeRequest) -> Result<DescribeResponse, ApiError> {
+pub fn describe(
+    rows: &Snapshot,
+    context: &Context,
+    request: DescribeRequest,
+) -> Result<DescribeResponse, ApiError> {
     if request.resource_arns.len() > 20 {
         return Err(validation("At most 20 resources can be described at once"));
     }

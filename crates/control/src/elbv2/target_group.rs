@@ -182,13 +182,17 @@ impl HealthCheck {
     fn with(mut self, changes: Changes) -> Result<Self, ApiError> {
         if let Some(port) = changes.port {
             if port != "traffic-port" && !port.parse::<u16>().is_ok_and(|port| port > 0) {
-                return Err(validation(format!("Health check port '{port}' must be 'traffic-port' or in the range 1-65535")));
+                return Err(validation(format!(
+                    "Health check port '{port}' must be 'traffic-port' or in the range 1-65535"
+                )));
             }
             self.port = port;
         }
         if let Some(path) = changes.path {
             if !path.starts_with('/') || path.len() > 1024 || path.bytes().any(|b| b <= b' ' || b >= 0x7f) {
-                return Err(validation(format!("Health check path '{path}' must begin with a '/' character, and can only contain printable ASCII characters, without spaces")));
+                return Err(validation(format!(
+                    "Health check path '{path}' must begin with a '/' character, and can only contain printable ASCII characters, without spaces"
+                )));
             }
             self.path = path;
         }
@@ -199,7 +203,9 @@ impl HealthCheck {
                 None => code(text),
             };
             if !matcher.split(',').all(part) {
-                return Err(validation(format!("Health check matcher HTTP code '{matcher}' must be within '200-499' inclusive")));
+                return Err(validation(format!(
+                    "Health check matcher HTTP code '{matcher}' must be within '200-499' inclusive"
+                )));
             }
             self.matcher = matcher;
         }
@@ -229,7 +235,11 @@ impl HealthCheck {
 }
 
 /// CreateTargetGroup. The same call again gives the group that is there.
-pub fn create(rows: &mut Tx, context: &Context, request: CreateRequest) -> Result<DescribeResponse, ApiError> {
+pub fn create(
+    rows: &mut Tx,
+    context: &Context,
+    request: CreateRequest,
+) -> Result<DescribeResponse, ApiError> {
     check_name("Target group", &request.name)?;
     check_tags(&request.tags)?;
     match request.target_type.as_deref() {
@@ -244,7 +254,9 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateRequest) -> Resul
     match request.protocol.as_deref() {
         Some("HTTP") => (),
         None => return Err(validation("A protocol must be specified")),
-        Some(other) => return Err(ApiError::unsupported(format_args!("target groups of protocol '{other}'"))),
+        Some(other) => {
+            return Err(ApiError::unsupported(format_args!("target groups of protocol '{other}'")));
+        }
     }
     let Some(port) = request.port else { return Err(validation("A port must be specified")) };
     let port = u16::try_from(port)
@@ -274,7 +286,10 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateRequest) -> Resul
         }
         return Err(ApiError::new(
             "DuplicateTargetGroupName",
-            format!("A target group with the same name '{}' exists, but with different settings", request.name),
+            format!(
+                "A target group with the same name '{}' exists, but with different settings",
+                request.name
+            ),
         ));
     }
     let id = random_hex(16);
@@ -314,7 +329,11 @@ pub struct ModifyRequest {
 }
 
 /// ModifyTargetGroup.
-pub fn modify(rows: &mut Tx, context: &Context, request: ModifyRequest) -> Result<DescribeResponse, ApiError> {
+pub fn modify(
+    rows: &mut Tx,
+    context: &Context,
+    request: ModifyRequest,
+) -> Result<DescribeResponse, ApiError> {
     let row = require(rows, context, &request.target_group_arn)?;
     let health_check = row.health_check.clone().with(Changes {
         port: request.health_check_port,
@@ -424,10 +443,20 @@ impl DescribeResponse {
 }
 
 /// DescribeTargetGroups.
-pub fn describe(rows: &Snapshot, context: &Context, request: DescribeRequest) -> Result<DescribeResponse, ApiError> {
-    let given = [request.load_balancer_arn.is_some(), !request.target_group_arns.is_empty(), !request.names.is_empty()];
+pub fn describe(
+    rows: &Snapshot,
+    context: &Context,
+    request: DescribeRequest,
+) -> Result<DescribeResponse, ApiError> {
+    let given = [
+        request.load_balancer_arn.is_some(),
+        !request.target_group_arns.is_empty(),
+        !request.names.is_empty(),
+    ];
     if given.into_iter().filter(|given| *given).count() > 1 {
-        return Err(validation("Only one of load balancer ARN, target group ARNs and names can be specified"));
+        return Err(validation(
+            "Only one of load balancer ARN, target group ARNs and names can be specified",
+        ));
     }
     let prefix = context.prefix();
     if !request.target_group_arns.is_empty() {

@@ -15,7 +15,9 @@ pub(super) fn project(rows: &Snapshot, settings: &Settings) -> Edge {
     let mut ports: BTreeMap<u16, Vec<HostRoute>> = BTreeMap::new();
     for balancer in rows.scan::<LoadBalancer>("").filter(|balancer| !balancer.internal) {
         let addresses = public_addresses(rows, &balancer);
-        for listener in rows.scan::<Listener>(&balancer.scope).filter(|row| row.load_balancer_arn == balancer.arn) {
+        for listener in
+            rows.scan::<Listener>(&balancer.scope).filter(|row| row.load_balancer_arn == balancer.arn)
+        {
             ports
                 .entry(listener.port)
                 .or_default()

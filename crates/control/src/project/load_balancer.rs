@@ -10,8 +10,10 @@ use crate::elbv2::{attributes, listener, load_balancer, target_group};
 
 pub(super) fn project(rows: &Snapshot, id: &str) -> Option<LoadBalancer> {
     let row = rows.scan::<load_balancer::LoadBalancer>("").find(|row| row.id == id)?;
-    let listeners: Vec<_> =
-        rows.scan::<listener::Listener>(&row.scope).filter(|listener| listener.load_balancer_arn == row.arn).collect();
+    let listeners: Vec<_> = rows
+        .scan::<listener::Listener>(&row.scope)
+        .filter(|listener| listener.load_balancer_arn == row.arn)
+        .collect();
     let mut groups: Vec<&str> = listeners.iter().filter_map(|listener| listener.target_group()).collect();
     groups.sort_unstable();
     groups.dedup();

@@ -27,10 +27,10 @@ pub(super) fn project(rows: &Snapshot) -> Names {
     let in_use: BTreeSet<VpcId> =
         rows.scan::<NetworkInterface>("").map(|interface| interface.vpc_id.clone()).collect();
     let vpc_names = |vpc: &Vpc| {
-        let internal = balancers.iter().filter(|balancer| balancer.internal && balancer.vpc_id == vpc.id.as_str());
+        let internal =
+            balancers.iter().filter(|balancer| balancer.internal && balancer.vpc_id == vpc.id.as_str());
         let record = |balancer: &std::sync::Arc<LoadBalancer>| {
-            let interface =
-                |id: &String| rows.get::<NetworkInterface>(&format!("{}{id}", balancer.scope));
+            let interface = |id: &String| rows.get::<NetworkInterface>(&format!("{}{id}", balancer.scope));
             Record {
                 name: balancer.dns_name.to_lowercase(),
                 addresses: balancer
@@ -51,10 +51,11 @@ pub(super) fn project(rows: &Snapshot) -> Names {
     let mut public: Vec<Record> = super::endpoints(&Region::all().collect::<Vec<_>>())
         .into_iter()
         .flat_map(|endpoint| {
-            endpoint
-                .names
-                .into_iter()
-                .map(move |name| Record { name, addresses: vec![endpoint.address], ttl: TTL })
+            endpoint.names.into_iter().map(move |name| Record {
+                name,
+                addresses: vec![endpoint.address],
+                ttl: TTL,
+            })
         })
         .collect();
     for balancer in balancers.iter().filter(|balancer| !balancer.internal) {
@@ -65,7 +66,11 @@ pub(super) fn project(rows: &Snapshot) -> Names {
         }
     }
     Names {
-        vpcs: rows.scan::<Vpc>("").filter(|vpc| in_use.contains(&vpc.id)).map(|vpc| vpc_names(&vpc)).collect(),
+        vpcs: rows
+            .scan::<Vpc>("")
+            .filter(|vpc| in_use.contains(&vpc.id))
+            .map(|vpc| vpc_names(&vpc))
+            .collect(),
         public,
     }
 }
