@@ -44,13 +44,17 @@ class Server:
         return self
 
     def __exit__(self, *_):
-        self._process.terminate()
-        self._process.wait(timeout=30)
-        self._process.stdout.close()
-        subprocess.run(
-            [self.binary, "down", "--purge", "--state-dir", self.state],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120, check=True,
-        )
+        try:
+            # Ends `serve` too, and everything that it started.
+            subprocess.run(
+                [self.binary, "down", "--purge", "--state-dir", self.state],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120, check=True,
+            )
+            self._process.wait(timeout=30)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._process.stdout.close()
         self._folder.cleanup()
 
     def command(self, *args):

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::Error;
@@ -18,23 +18,32 @@ use crate::Error;
 static RUNNING: AtomicI32 = AtomicI32::new(0);
 
 /// From now on Ctrl-C and SIGTERM end the program that runs, with all its children, and then this one.
+///
+/// The signals are handled and not blocked: children would inherit a mask, and could then not be told to end.
 pub(crate) fn end_children_with_us() {
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGINT);
-    signals.add(Signal::SIGTERM);
-    signals.add(Signal::SIGHUP);
-    // Children begin with an empty mask: the standard library sees to that.
-    if signals.thread_block().is_err() {
-        return;
-    }
-    std::thread::spawn(move || {
-        let signal = signals.wait().unwrap_or(Signal::SIGTERM);
+    std::thread::spawn(|| {
+        let Ok(signal) = wait_for_signal() else { return };
         let group = RUNNING.load(Ordering::SeqCst);
         if group > 0 {
             let _ = killpg(Pid::from_raw(group), Signal::SIGTERM);
         }
         std::process::exit(128 + signal as i32);
     });
+}
+
+fn wait_for_signal() -> std::io::Result<Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        Ok(tokio::select! {
+            _ = interrupt.recv() => Signal::SIGINT,
+            _ = terminate.recv() => Signal::SIGTERM,
+            _ = hangup.recv() => Signal::SIGHUP,
+        })
+    })
 }
 
 /// A program to run in the checkout.
