@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ pub(crate) struct Stack {
     pub(crate) listen: SocketAddr,
     pub(crate) host_address: String,
     pub(crate) environment: BTreeMap<String, String>,
+    url: OnceLock<String>,
     ended: AtomicBool,
 }
 
@@ -52,6 +54,7 @@ impl Stack {
             listen,
             host_address,
             environment: BTreeMap::new(),
+            url: OnceLock::new(),
             ended: AtomicBool::new(false),
         };
         let listen = listen.to_string();
@@ -81,7 +84,7 @@ impl Stack {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn client(&self, program: &str) -> Command {
+    fn client(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = command(program);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("AWS_") {
@@ -126,8 +129,10 @@ impl Stack {
     }
 
     pub(crate) fn try_aws(&self, arguments: &str) -> Output {
-        // The pinned one that `cargo xtask test` installed, else the one on the PATH.
-        let program = std::env::var("LANDFALL_TEST_AWS").unwrap_or_else(|_| "aws".to_owned());
+        // The pinned one that `cargo xtask test` installed beside its Python, else the one on the PATH.
+        let pinned = std::env::var_os("LANDFALL_TEST_PYTHON")
+            .map(|python| PathBuf::from(python).with_file_name("aws"));
+        let program = pinned.filter(|aws| aws.exists()).unwrap_or_else(|| "aws".into());
         let words = arguments.split_whitespace();
         self.client(&program)
             .args(words)
@@ -145,7 +150,7 @@ impl Stack {
 
     /// The load balancer's URL as Terraform prints it.
     pub(crate) fn url(&self) -> String {
-        self.terraform(&["output", "-raw", "url"])
+        self.url.get_or_init(|| self.terraform(&["output", "-raw", "url"])).clone()
     }
 
     /// A request to the load balancer by its name, on a new connection. None: no answer within the time.
