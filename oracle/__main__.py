@@ -29,8 +29,14 @@ def main():
                 before = len(prober.failures)
                 requests[service, operation] = prober.operation(service, operation)
                 passed += before == len(prober.failures)
+            before = len(prober.failures)
+            absent = sum(
+                prober.absent(service, {name for of, name in table if of == service})
+                for service in sorted({service for service, _ in table})
+            )
+            passed += absent - (len(prober.failures) - before)
         failures += prober.failures
-        print(f"requests: {len(table)} operations, {prober.calls} calls")
+        print(f"requests: {len(table)} operations, {absent} more refused as a whole, {prober.calls} calls")
 
     if chosen.only != "requests":
         with Server(chosen.landfall) as server:

@@ -82,6 +82,28 @@ class Prober:
             members.append(self._member(client, f"{service}:{operation}", operation, shape, path, leaf))
         return members
 
+    def absent(self, service, supported):
+        """Every other operation of the service's model is refused by its name."""
+        client = self.server.client(service)
+        model = client.meta.service_model
+        names = [name for name in model.operation_names if name not in supported]
+        for name in names:
+            self.calls += 1
+            shape = model.operation_model(name).input_shape
+            where = f"{service}:{name}"
+            try:
+                getattr(client, xform_name(name))(**(samples.required(shape) if shape else {}))
+                self.failures.append(f"{where}: is answered, and not in the table of operations")
+            except botocore.exceptions.ClientError as error:
+                told = error.response["Error"]
+                if told.get("Code") == "MissingAuthenticationToken" and model.operation_model(name).auth_type == "none":
+                    continue  # Made for callers without keys, whom nobody lets in here.
+                if name not in told.get("Message", "") or not told.get("Code") or told["Code"] in INTERNAL:
+                    self.failures.append(f"{where}: not refused by name: {told}")
+            except Exception as error:
+                self.failures.append(f"{where}: {type(error).__name__}: {error}")
+        return len(names)
+
     def _member(self, client, where, operation, shape, path, leaf):
         besides = samples.BESIDES.get(tuple(where.split(":")), {})
         dotted = ".".join(path).replace(".[]", "[]")
