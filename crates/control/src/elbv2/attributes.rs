@@ -4,6 +4,7 @@
 //! `LoadBalancerAttribute`, `TargetGroupAttribute` and `ListenerAttribute` for application load balancers.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use store::{Snapshot, Tx};
@@ -11,7 +12,7 @@ use wire::ApiError;
 
 use super::load_balancer::LoadBalancer;
 use super::target_group::TargetGroup;
-use super::{listener, load_balancer, target_group, validation};
+use super::{constraint, digits, listener, load_balancer, target_group, validation};
 use crate::Context;
 
 /// How a key may be set.
@@ -19,7 +20,7 @@ enum Rule {
     /// To its default alone.
     DefaultOnly,
     /// To whole numbers in a range.
-    Number(u64, u64),
+    Number(RangeInclusive<u16>),
     /// To true and false.
     Bool,
 }
@@ -38,7 +39,7 @@ const LOAD_BALANCER: &[Known] = &[
     ("health_check_logs.s3.bucket", "", Rule::DefaultOnly),
     ("health_check_logs.s3.enabled", "false", Rule::DefaultOnly),
     ("health_check_logs.s3.prefix", "", Rule::DefaultOnly),
-    ("idle_timeout.timeout_seconds", "60", Rule::Number(1, 4000)),
+    ("idle_timeout.timeout_seconds", "60", Rule::Number(1..=4000)),
     ("load_balancing.cross_zone.enabled", "true", Rule::DefaultOnly),
     ("routing.http.desync_mitigation_mode", "defensive", Rule::DefaultOnly),
     ("routing.http.drop_invalid_header_fields.enabled", "false", Rule::DefaultOnly),
@@ -52,7 +53,7 @@ const LOAD_BALANCER: &[Known] = &[
 ];
 
 const TARGET_GROUP: &[Known] = &[
-    ("deregistration_delay.timeout_seconds", "300", Rule::Number(0, 3600)),
+    ("deregistration_delay.timeout_seconds", "300", Rule::Number(0..=3600)),
     ("load_balancing.algorithm.anomaly_mitigation", "off", Rule::DefaultOnly),
     ("load_balancing.algorithm.type", "round_robin", Rule::DefaultOnly),
     ("load_balancing.cross_zone.enabled", "use_load_balancer_configuration", Rule::DefaultOnly),
@@ -100,35 +101,41 @@ fn list(known: &[Known], set: &BTreeMap<String, String>) -> AttributesResponse {
     AttributesResponse { attributes: known.iter().map(attribute).collect() }
 }
 
+/// The attributes after a request's changes; `what` names the resource in refusals.
 fn set(
+    what: &str,
     known: &[Known],
     current: &BTreeMap<String, String>,
     changes: Vec<Attribute>,
 ) -> Result<BTreeMap<String, String>, ApiError> {
     let mut next = current.clone();
-    for Attribute { key, value } in changes {
-        let Some((_, default, rule)) = known.iter().find(|(name, ..)| *name == key) else {
-            return Err(validation(format!(
-                "Attribute key '{key}' is not recognized or not supported by Landfall"
-            )));
+    for (at, Attribute { key, value }) in changes.iter().enumerate() {
+        let Some((_, default, rule)) = known.iter().find(|(name, ..)| name == key) else {
+            return Err(validation(format!("{what} attribute key '{key}' is not recognized")));
         };
+        if changes[..at].iter().any(|other| other.key == *key) {
+            return Err(validation(format!("{what} attribute key '{key}' is specified more than once")));
+        }
         let fits = match rule {
-            _ if value == *default => true,
-            Rule::DefaultOnly => {
-                return Err(validation(format!(
-                    "Attribute '{key}': only the default '{default}' is supported by Landfall, not '{value}'"
-                )));
+            Rule::DefaultOnly if value != default => {
+                return Err(ApiError::new(
+                    "InvalidConfigurationRequest",
+                    format!(
+                        "{what} attribute '{key}': only the default '{default}' is supported by Landfall, not '{value}'"
+                    ),
+                ));
             }
-            Rule::Number(from, to) => value.parse().is_ok_and(|number: u64| (*from..=*to).contains(&number)),
+            Rule::DefaultOnly => true,
+            Rule::Number(range) => digits(value, range.clone()).is_some(),
             Rule::Bool => matches!(value.as_str(), "true" | "false"),
         };
         if !fits {
             return Err(ApiError::new(
                 "InvalidConfigurationRequest",
-                format!("Attribute value '{value}' is not valid for attribute '{key}'"),
+                format!("{what} attribute '{key}' has the invalid value '{value}'"),
             ));
         }
-        next.insert(key, value);
+        next.insert(key.clone(), value.clone());
     }
     Ok(next)
 }
@@ -153,6 +160,9 @@ pub fn describe_load_balancer(
     Ok(list(LOAD_BALANCER, &row.attributes))
 }
 
+/// The most attributes of one request, by the API's model.
+const MOST_ATTRIBUTES: usize = 20;
+
 /// ModifyLoadBalancerAttributes' parameters.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -167,8 +177,16 @@ pub fn modify_load_balancer(
     context: &Context,
     request: ModifyLoadBalancerRequest,
 ) -> Result<AttributesResponse, ApiError> {
+    if request.attributes.len() > MOST_ATTRIBUTES {
+        let words = format!("have length less than or equal to {MOST_ATTRIBUTES}");
+        return Err(constraint(
+            "attributes",
+            format_args!("[{} attributes]", request.attributes.len()),
+            words,
+        ));
+    }
     let row = load_balancer::get(rows, context, &request.load_balancer_arn)?;
-    let attributes = set(LOAD_BALANCER, &row.attributes, request.attributes)?;
+    let attributes = set("Load balancer", LOAD_BALANCER, &row.attributes, request.attributes)?;
     let row = rows.put(LoadBalancer { attributes, ..(*row).clone() });
     Ok(list(LOAD_BALANCER, &row.attributes))
 }
@@ -198,7 +216,7 @@ pub fn modify_target_group(
     request: ModifyTargetGroupRequest,
 ) -> Result<AttributesResponse, ApiError> {
     let row = target_group::require(rows, context, &request.target_group_arn)?;
-    let attributes = set(TARGET_GROUP, &row.attributes, request.attributes)?;
+    let attributes = set("Target group", TARGET_GROUP, &row.attributes, request.attributes)?;
     let row = rows.put(TargetGroup { attributes, ..(*row).clone() });
     Ok(list(TARGET_GROUP, &row.attributes))
 }

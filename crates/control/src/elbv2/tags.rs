@@ -5,9 +5,9 @@ use store::{Snapshot, Tx};
 use wire::ApiError;
 
 use super::listener::Listener;
-use super::load_balancer::{EmptyResponse, LoadBalancer};
+use super::load_balancer::LoadBalancer;
 use super::target_group::TargetGroup;
-use super::{Tag, check_tags, listener, load_balancer, target_group, validation};
+use super::{EmptyResponse, Tag, check_tags, listener, load_balancer, target_group, validation};
 use crate::Context;
 
 /// DescribeTags' parameters.

@@ -1,17 +1,19 @@
 //! Target groups of type ip, over HTTP/1.1.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use desired::Target;
 use serde::{Deserialize, Serialize};
 use store::{Row, Snapshot, Tx};
 use types::{PartId, random_hex};
-use wire::{ApiError, Empty, OnlyDefault, True, documented_default};
+use wire::{ApiError, OnlyDefault, True, documented_default};
 
+use super::health_check::{Changes, HealthCheck, Matcher};
 use super::listener::Listener;
-use super::load_balancer::{EmptyResponse, Ipv4};
-use super::{Tag, check_name, check_tags, last_part, validation};
+use super::load_balancer::{self, Ipv4};
+use super::{EmptyResponse, Tag, check_arn, check_name, check_tags, last_part, page_of, port, validation};
 use crate::Context;
 use crate::ec2::vpc;
 
@@ -43,31 +45,16 @@ pub struct TargetGroup {
     pub load_balancer_arns: Vec<String>,
     /// Its targets, the draining ones too.
     pub targets: Vec<Target>,
+    /// The availability zone of each target's address.
+    pub zones: BTreeMap<Ipv4Addr, String>,
+    /// The commit of the latest deregistration: what a node reported of an earlier state says nothing of it.
+    pub deregistered_in: u64,
     /// Attributes that were set; the others have their defaults.
     pub attributes: BTreeMap<String, String>,
     /// Its tags.
     pub tags: Vec<Tag>,
     /// The key's account and region.
     pub scope: String,
-}
-
-/// The settings of health checks, as the API names them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HealthCheck {
-    /// `traffic-port` or a number.
-    pub port: String,
-    /// The path with its query.
-    pub path: String,
-    /// Seconds, 5 to 300.
-    pub interval: u64,
-    /// Seconds, 2 to 120.
-    pub timeout: u64,
-    /// 2 to 10.
-    pub healthy_threshold: u32,
-    /// 2 to 10.
-    pub unhealthy_threshold: u32,
-    /// `200`, `200,202`, `200-299`.
-    pub matcher: String,
 }
 
 impl Row for TargetGroup {
@@ -91,9 +78,8 @@ pub fn get(rows: &Snapshot, arn: &str) -> Option<Arc<TargetGroup>> {
 
 /// As [`get`], with AWS's error.
 pub(super) fn require(rows: &Snapshot, context: &Context, arn: &str) -> Result<Arc<TargetGroup>, ApiError> {
-    get(rows, arn)
-        .filter(|row| row.scope == context.prefix())
-        .ok_or_else(|| not_found(format!("Target group '{arn}' not found")))
+    check_arn(context, arn, "targetgroup/", "target group")?;
+    get(rows, arn).ok_or_else(|| not_found(format!("Target group '{arn}' not found")))
 }
 
 fn not_found(message: String) -> ApiError {
@@ -133,8 +119,8 @@ pub struct CreateRequest {
     _health_check_enabled: OnlyDefault<True>,
     health_check_port: Option<String>,
     health_check_path: Option<String>,
-    health_check_interval_seconds: Option<u64>,
-    health_check_timeout_seconds: Option<u64>,
+    health_check_interval_seconds: Option<u32>,
+    health_check_timeout_seconds: Option<u32>,
     healthy_threshold_count: Option<u32>,
     unhealthy_threshold_count: Option<u32>,
     matcher: Option<Matcher>,
@@ -145,102 +131,13 @@ pub struct CreateRequest {
     _ip_address_type: OnlyDefault<Ipv4>,
 }
 
-/// The statuses that count as success.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct Matcher {
-    http_code: Option<String>,
-    #[serde(default, rename = "GrpcCode", skip_serializing)]
-    _grpc_code: OnlyDefault<Empty>,
-}
-
-/// Changes of health check settings, as Create and Modify take them.
-struct Changes {
-    port: Option<String>,
-    path: Option<String>,
-    interval: Option<u64>,
-    timeout: Option<u64>,
-    healthy: Option<u32>,
-    unhealthy: Option<u32>,
-    matcher: Option<String>,
-}
-
-impl HealthCheck {
-    /// The settings of "Health checks for your target groups" for type ip and protocol HTTP.
-    fn documented_default() -> Self {
-        Self {
-            port: "traffic-port".to_owned(),
-            path: "/".to_owned(),
-            interval: 30,
-            timeout: 5,
-            healthy_threshold: 5,
-            unhealthy_threshold: 2,
-            matcher: "200".to_owned(),
-        }
-    }
-
-    fn with(mut self, changes: Changes) -> Result<Self, ApiError> {
-        if let Some(port) = changes.port {
-            if port != "traffic-port" && !port.parse::<u16>().is_ok_and(|port| port > 0) {
-                return Err(validation(format!(
-                    "Health check port '{port}' must be 'traffic-port' or in the range 1-65535"
-                )));
-            }
-            self.port = port;
-        }
-        if let Some(path) = changes.path {
-            if !path.starts_with('/') || path.len() > 1024 || path.bytes().any(|b| b <= b' ' || b >= 0x7f) {
-                return Err(validation(format!(
-                    "Health check path '{path}' must begin with a '/' character, and can only contain printable ASCII characters, without spaces"
-                )));
-            }
-            self.path = path;
-        }
-        if let Some(matcher) = changes.matcher {
-            let code = |text: &str| text.parse::<u16>().is_ok_and(|code| (200..=499).contains(&code));
-            let part = |text: &str| match text.split_once('-') {
-                Some((from, to)) => code(from) && code(to),
-                None => code(text),
-            };
-            if !matcher.split(',').all(part) {
-                return Err(validation(format!(
-                    "Health check matcher HTTP code '{matcher}' must be within '200-499' inclusive"
-                )));
-            }
-            self.matcher = matcher;
-        }
-        let within = |what: &str, value: u64, from: u64, to: u64| {
-            if (from..=to).contains(&value) {
-                Ok(value)
-            } else {
-                Err(validation(format!("{what} must be between '{from}' and '{to}'")))
-            }
-        };
-        self.interval = within("Health check interval", changes.interval.unwrap_or(self.interval), 5, 300)?;
-        self.timeout = within("Health check timeout", changes.timeout.unwrap_or(self.timeout), 2, 120)?;
-        let healthy = u64::from(changes.healthy.unwrap_or(self.healthy_threshold));
-        within("Healthy threshold count", healthy, 2, 10)?;
-        let unhealthy = u64::from(changes.unhealthy.unwrap_or(self.unhealthy_threshold));
-        within("Unhealthy threshold count", unhealthy, 2, 10)?;
-        self.healthy_threshold = changes.healthy.unwrap_or(self.healthy_threshold);
-        self.unhealthy_threshold = changes.unhealthy.unwrap_or(self.unhealthy_threshold);
-        if self.timeout >= self.interval {
-            return Err(validation(format!(
-                "Health check timeout '{}' must be smaller than the interval '{}'",
-                self.timeout, self.interval
-            )));
-        }
-        Ok(self)
-    }
-}
-
 /// CreateTargetGroup. The same call again gives the group that is there.
 pub fn create(
     rows: &mut Tx,
     context: &Context,
     request: CreateRequest,
 ) -> Result<DescribeResponse, ApiError> {
-    check_name("Target group", &request.name)?;
+    check_name("Target group name", &request.name)?;
     check_tags(&request.tags)?;
     match request.target_type.as_deref() {
         Some("ip") => (),
@@ -259,21 +156,18 @@ pub fn create(
         }
     }
     let Some(port) = request.port else { return Err(validation("A port must be specified")) };
-    let port = u16::try_from(port)
-        .ok()
-        .filter(|port| *port > 0)
-        .ok_or_else(|| validation(format!("Port '{port}' must be in the range 1-65535")))?;
+    let port = self::port("port", port)?;
     let Some(vpc_id) = request.vpc_id else { return Err(validation("A VPC ID must be specified")) };
     vpc::get(rows, context, &vpc_id)
         .map_err(|_| validation(format!("The VPC ID '{vpc_id}' is not found")))?;
-    let health_check = HealthCheck::documented_default().with(Changes {
+    let health_check = HealthCheck::default().with(Changes {
         port: request.health_check_port,
         path: request.health_check_path,
         interval: request.health_check_interval_seconds,
         timeout: request.health_check_timeout_seconds,
         healthy: request.healthy_threshold_count,
         unhealthy: request.unhealthy_threshold_count,
-        matcher: request.matcher.and_then(|matcher| matcher.http_code),
+        matcher: request.matcher,
     })?;
     let existing = rows.scan::<TargetGroup>(&context.prefix()).find(|row| row.name == request.name);
     if let Some(existing) = existing {
@@ -303,6 +197,8 @@ pub fn create(
         health_check,
         load_balancer_arns: Vec::new(),
         targets: Vec::new(),
+        zones: BTreeMap::new(),
+        deregistered_in: 0,
         attributes: BTreeMap::new(),
         tags: request.tags,
         scope: context.prefix(),
@@ -321,8 +217,8 @@ pub struct ModifyRequest {
     _health_check_enabled: OnlyDefault<True>,
     health_check_port: Option<String>,
     health_check_path: Option<String>,
-    health_check_interval_seconds: Option<u64>,
-    health_check_timeout_seconds: Option<u64>,
+    health_check_interval_seconds: Option<u32>,
+    health_check_timeout_seconds: Option<u32>,
     healthy_threshold_count: Option<u32>,
     unhealthy_threshold_count: Option<u32>,
     matcher: Option<Matcher>,
@@ -342,7 +238,7 @@ pub fn modify(
         timeout: request.health_check_timeout_seconds,
         healthy: request.healthy_threshold_count,
         unhealthy: request.unhealthy_threshold_count,
-        matcher: request.matcher.and_then(|matcher| matcher.http_code),
+        matcher: request.matcher,
     })?;
     let row = rows.put(TargetGroup { health_check, ..(*row).clone() });
     Ok(DescribeResponse::of([row], None))
@@ -358,6 +254,7 @@ pub struct OneRequest {
 
 /// DeleteTargetGroup. One that is not there is no error.
 pub fn delete(rows: &mut Tx, context: &Context, request: OneRequest) -> Result<EmptyResponse, ApiError> {
+    check_arn(context, &request.target_group_arn, "targetgroup/", "target group")?;
     let Ok(row) = require(rows, context, &request.target_group_arn) else { return Ok(EmptyResponse {}) };
     if !row.load_balancer_arns.is_empty() {
         return Err(ApiError::new(
@@ -379,7 +276,7 @@ pub struct DescribeRequest {
     #[serde(default)]
     names: Vec<String>,
     marker: Option<String>,
-    page_size: Option<usize>,
+    page_size: Option<u32>,
 }
 
 /// DescribeTargetGroups' response, CreateTargetGroup's and ModifyTargetGroup's too.
@@ -401,8 +298,8 @@ struct Description {
     health_check_protocol: &'static str,
     health_check_port: String,
     health_check_enabled: bool,
-    health_check_interval_seconds: u64,
-    health_check_timeout_seconds: u64,
+    health_check_interval_seconds: u32,
+    health_check_timeout_seconds: u32,
     healthy_threshold_count: u32,
     unhealthy_threshold_count: u32,
     health_check_path: String,
@@ -429,10 +326,7 @@ impl DescribeResponse {
             healthy_threshold_count: row.health_check.healthy_threshold,
             unhealthy_threshold_count: row.health_check.unhealthy_threshold,
             health_check_path: row.health_check.path.clone(),
-            matcher: Matcher {
-                http_code: Some(row.health_check.matcher.clone()),
-                _grpc_code: OnlyDefault::default(),
-            },
+            matcher: Matcher::of(&row.health_check),
             load_balancer_arns: row.load_balancer_arns.clone(),
             target_type: "ip",
             protocol_version: "HTTP1",
@@ -448,41 +342,31 @@ pub fn describe(
     context: &Context,
     request: DescribeRequest,
 ) -> Result<DescribeResponse, ApiError> {
-    let given = [
-        request.load_balancer_arn.is_some(),
-        !request.target_group_arns.is_empty(),
-        !request.names.is_empty(),
-    ];
+    let DescribeRequest { load_balancer_arn, target_group_arns: arns, names, marker, page_size } = request;
+    let given = [load_balancer_arn.is_some(), !arns.is_empty(), !names.is_empty()];
     if given.into_iter().filter(|given| *given).count() > 1 {
         return Err(validation(
             "Only one of load balancer ARN, target group ARNs and names can be specified",
         ));
     }
+    if let Some(arn) = &load_balancer_arn {
+        load_balancer::get(rows, context, arn)?;
+    }
+    for arn in &arns {
+        check_arn(context, arn, "targetgroup/", "target group")?;
+    }
     let prefix = context.prefix();
-    if !request.target_group_arns.is_empty() {
-        let found: Result<Vec<_>, _> =
-            request.target_group_arns.iter().map(|arn| require(rows, context, arn)).collect();
-        let found = found.map_err(|_| not_found("One or more target groups not found".to_owned()))?;
-        return Ok(DescribeResponse::of(found, None));
+    let all = || rows.scan::<TargetGroup>(&prefix);
+    let is_known = arns.iter().all(|arn| all().any(|row| row.arn == *arn))
+        && names.iter().all(|name| all().any(|row| row.name == *name));
+    if !is_known {
+        return Err(not_found("One or more target groups not found".to_owned()));
     }
-    if !request.names.is_empty() {
-        let find = |name: &String| rows.scan::<TargetGroup>(&prefix).find(|row| row.name == *name);
-        let found: Option<Vec<_>> = request.names.iter().map(find).collect();
-        let found = found.ok_or_else(|| not_found("One or more target groups not found".to_owned()))?;
-        return Ok(DescribeResponse::of(found, None));
-    }
-    if let Some(arn) = &request.load_balancer_arn {
-        super::load_balancer::get(rows, context, arn)?;
-    }
-    let of_balancer = |row: &Arc<TargetGroup>| {
-        request.load_balancer_arn.as_ref().is_none_or(|arn| row.load_balancer_arns.contains(arn))
-    };
-    let page = crate::page::page(
-        rows.scan::<TargetGroup>(&prefix).filter(of_balancer),
-        |row| row.key(),
-        Some(request.page_size.unwrap_or(400).clamp(1, 400)),
-        request.marker.as_deref(),
-    )
-    .map_err(|_| validation("Invalid marker"))?;
+    let asked = all().filter(|row| {
+        load_balancer_arn.as_ref().is_none_or(|arn| row.load_balancer_arns.contains(arn))
+            && (arns.is_empty() || arns.contains(&row.arn))
+            && (names.is_empty() || names.contains(&row.name))
+    });
+    let page = page_of(asked, marker.as_deref(), page_size)?;
     Ok(DescribeResponse::of(page.items, page.next_token))
 }

@@ -1,6 +1,8 @@
 //! The host ports of the load balancers that face the internet, and AWS's names inside VPCs.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use desired::{Edge, HostListener, HostRoute};
 use store::Snapshot;
@@ -34,8 +36,13 @@ pub(super) fn project(rows: &Snapshot, settings: &Settings) -> Edge {
     }
 }
 
-/// The public addresses of a load balancer's nodes.
-pub(super) fn public_addresses(rows: &Snapshot, balancer: &LoadBalancer) -> Vec<std::net::Ipv4Addr> {
+/// The interfaces of a load balancer's nodes.
+pub(super) fn nodes(rows: &Snapshot, balancer: &LoadBalancer) -> impl Iterator<Item = Arc<NetworkInterface>> {
     let interface = |id: &String| rows.get::<NetworkInterface>(&format!("{}{id}", balancer.scope));
-    balancer.nodes.iter().filter_map(|node| interface(&node.interface_id)?.public_address).collect()
+    balancer.nodes.iter().filter_map(move |node| interface(&node.interface_id))
+}
+
+/// The public addresses of a load balancer's nodes.
+pub(super) fn public_addresses(rows: &Snapshot, balancer: &LoadBalancer) -> Vec<Ipv4Addr> {
+    nodes(rows, balancer).filter_map(|node| node.public_address).collect()
 }

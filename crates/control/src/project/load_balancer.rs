@@ -6,6 +6,7 @@ use desired::{HealthCheck, LoadBalancer, Node, TargetGroup};
 use store::Snapshot;
 
 use crate::ec2::interface::NetworkInterface;
+use crate::elbv2::action::Action;
 use crate::elbv2::{attributes, listener, load_balancer, target_group};
 
 pub(super) fn project(rows: &Snapshot, id: &str) -> Option<LoadBalancer> {
@@ -25,9 +26,11 @@ pub(super) fn project(rows: &Snapshot, id: &str) -> Option<LoadBalancer> {
             zone: node.zone.clone(),
         })
     };
-    let action = |action: &listener::Action| match action {
-        listener::Action::Forward(arn) => desired::Action::Forward { target_group: arn.clone() },
-        listener::Action::FixedResponse { status, content_type, body } => desired::Action::FixedResponse {
+    let action = |action: &Action| match action {
+        Action::Forward { target_group, .. } => {
+            desired::Action::Forward { target_group: target_group.clone() }
+        }
+        Action::FixedResponse { status, content_type, body } => desired::Action::FixedResponse {
             status: *status,
             content_type: content_type.clone(),
             body: body.clone(),
@@ -42,8 +45,8 @@ pub(super) fn project(rows: &Snapshot, id: &str) -> Option<LoadBalancer> {
             health_check: HealthCheck {
                 path: check.path.clone(),
                 port: check.port.parse().ok(),
-                interval: Duration::from_secs(check.interval),
-                timeout: Duration::from_secs(check.timeout),
+                interval: Duration::from_secs(check.interval.into()),
+                timeout: Duration::from_secs(check.timeout.into()),
                 healthy_threshold: check.healthy_threshold,
                 unhealthy_threshold: check.unhealthy_threshold,
                 matcher: check.matcher.clone(),
@@ -52,7 +55,13 @@ pub(super) fn project(rows: &Snapshot, id: &str) -> Option<LoadBalancer> {
                 attributes::target_group_value(&group, "deregistration_delay.timeout_seconds"),
                 300,
             ),
-            targets: group.targets.clone(),
+            // A target in a zone without a node gets no requests and no health checks.
+            targets: group
+                .targets
+                .iter()
+                .filter(|target| group.is_enabled(&row, target.address))
+                .cloned()
+                .collect(),
         })
     };
     Some(LoadBalancer {

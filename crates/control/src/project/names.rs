@@ -1,14 +1,15 @@
 //! The names that VPCs resolve.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
-use desired::{Names, Record, VpcNames};
+use desired::{AwsEndpoint, Names, Record, VpcNames};
 use store::Snapshot;
 use types::{Region, VpcId};
 
-use super::edge::public_addresses;
-use crate::ec2::interface::NetworkInterface;
+use super::edge::{nodes, public_addresses};
+use crate::ec2::interface::{NetworkInterface, public_dns_name};
 use crate::ec2::vpc::Vpc;
 use crate::elbv2::load_balancer::LoadBalancer;
 
@@ -17,47 +18,15 @@ const LINK_LOCAL: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 /// AWS answers its load balancers' names for a minute.
 const TTL: u32 = 60;
 
-/// The DNS server's other address: base + 2 of the primary range ("Amazon DNS server", Amazon VPC User Guide).
-fn dns_server(range: ipnet::Ipv4Net) -> Ipv4Addr {
-    Ipv4Addr::from(u32::from(range.network()).saturating_add(2))
-}
-
 pub(super) fn project(rows: &Snapshot) -> Names {
     let balancers: Vec<_> = rows.scan::<LoadBalancer>("").collect();
-    let in_use: BTreeSet<VpcId> =
-        rows.scan::<NetworkInterface>("").map(|interface| interface.vpc_id.clone()).collect();
-    let vpc_names = |vpc: &Vpc| {
-        let internal =
-            balancers.iter().filter(|balancer| balancer.internal && balancer.vpc_id == vpc.id.as_str());
-        let record = |balancer: &std::sync::Arc<LoadBalancer>| {
-            let interface = |id: &String| rows.get::<NetworkInterface>(&format!("{}{id}", balancer.scope));
-            Record {
-                name: balancer.dns_name.to_lowercase(),
-                addresses: balancer
-                    .nodes
-                    .iter()
-                    .filter_map(|node| Some(interface(&node.interface_id)?.private_address))
-                    .collect(),
-                ttl: TTL,
-            }
-        };
-        VpcNames {
-            vpc: vpc.id.clone(),
-            servers: vec![dns_server(vpc.cidr_block), LINK_LOCAL],
-            enabled: vpc.enable_dns_support,
-            records: internal.map(record).collect(),
-        }
-    };
-    let mut public: Vec<Record> = super::endpoints(&Region::all().collect::<Vec<_>>())
-        .into_iter()
-        .flat_map(|endpoint| {
-            endpoint.names.into_iter().map(move |name| Record {
-                name,
-                addresses: vec![endpoint.address],
-                ttl: TTL,
-            })
-        })
-        .collect();
+    let mut interfaces: BTreeMap<VpcId, Vec<Arc<NetworkInterface>>> = BTreeMap::new();
+    for interface in rows.scan::<NetworkInterface>("") {
+        interfaces.entry(interface.vpc_id.clone()).or_default().push(interface);
+    }
+    // A VPC without interfaces has no namespace, and nobody to ask.
+    let vpcs: Vec<_> = rows.scan::<Vpc>("").filter_map(|vpc| Some((interfaces.get(&vpc.id)?, vpc))).collect();
+    let mut public = aws_endpoints();
     for balancer in balancers.iter().filter(|balancer| !balancer.internal) {
         let addresses = public_addresses(rows, balancer);
         let amazon = balancer.dns_name.replace(".elb.localhost", ".elb.amazonaws.com");
@@ -65,12 +34,59 @@ pub(super) fn project(rows: &Snapshot) -> Names {
             public.push(Record { name, addresses: addresses.clone(), ttl: TTL });
         }
     }
-    Names {
-        vpcs: rows
-            .scan::<Vpc>("")
-            .filter(|vpc| in_use.contains(&vpc.id))
-            .map(|vpc| vpc_names(&vpc))
-            .collect(),
-        public,
+    for (interfaces, _) in vpcs.iter().filter(|(_, vpc)| vpc.enable_dns_hostnames) {
+        public.extend(
+            interfaces.iter().filter_map(|interface| Some(public_name(interface, interface.public_address?))),
+        );
     }
+    let names = |(interfaces, vpc): &(&Vec<Arc<NetworkInterface>>, Arc<Vpc>)| VpcNames {
+        vpc: vpc.id.clone(),
+        servers: vec![vpc.dns_server(), LINK_LOCAL],
+        enabled: vpc.enable_dns_support,
+        records: own_records(rows, vpc, interfaces, &balancers),
+    };
+    Names { vpcs: vpcs.iter().map(names).collect(), public }
+}
+
+/// The names that one VPC alone resolves: its internal load balancers', and its interfaces' ("DNS attributes for your
+/// VPC", Amazon VPC User Guide).
+fn own_records(
+    rows: &Snapshot,
+    vpc: &Vpc,
+    interfaces: &[Arc<NetworkInterface>],
+    balancers: &[Arc<LoadBalancer>],
+) -> Vec<Record> {
+    let internal =
+        balancers.iter().filter(|balancer| balancer.internal && balancer.vpc_id == vpc.id.as_str());
+    let mut records: Vec<Record> = internal
+        .map(|balancer| Record {
+            name: balancer.dns_name.to_lowercase(),
+            addresses: nodes(rows, balancer).map(|node| node.private_address).collect(),
+            ttl: TTL,
+        })
+        .collect();
+    for interface in interfaces {
+        let addresses = vec![interface.private_address];
+        records.push(Record { name: interface.private_dns_name(), addresses, ttl: TTL });
+        // Inside its VPC a public name leads to the private address.
+        let inside = interface.public_address.filter(|_| vpc.enable_dns_hostnames);
+        records.extend(inside.map(|public| Record {
+            addresses: vec![interface.private_address],
+            ..public_name(interface, public)
+        }));
+    }
+    records
+}
+
+/// The public name of an interface's public address.
+fn public_name(interface: &NetworkInterface, address: Ipv4Addr) -> Record {
+    Record { name: public_dns_name(&interface.region, address), addresses: vec![address], ttl: TTL }
+}
+
+fn aws_endpoints() -> Vec<Record> {
+    let records = |endpoint: AwsEndpoint| {
+        let record = move |name| Record { name, addresses: vec![endpoint.address], ttl: TTL };
+        endpoint.names.into_iter().map(record)
+    };
+    super::endpoints(&Region::all().collect::<Vec<_>>()).into_iter().flat_map(records).collect()
 }

@@ -284,7 +284,7 @@ impl World {
         for balancer in &group.load_balancer_arns {
             self.fixture.api.machine.observe(Observation::LoadBalancer(LoadBalancerStatus {
                 load_balancer: balancer.rsplit('/').next().unwrap().to_owned(),
-                generation: 1,
+                generation: self.rows().sequence(),
                 ready: true,
                 error: None,
                 targets: BTreeMap::from([(group.arn.clone(), targets.clone().collect())]),
