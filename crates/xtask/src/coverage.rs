@@ -12,14 +12,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let build = crate::program::Program::cargo().args(["build", "--package", "landfall"]);
-    build.limit(std::time::Duration::from_secs(2700)).quiet()?;
+    crate::test::build().quiet()?;
     crate::install::python_environment()?;
     let mut report = Report::default();
-    // The oracle checks the page as the tests do; written first, so that there is a page to check.
-    let program = oracle::program()?;
-    report.step("oracle", program);
-    if let Err(error) = write(args.check) {
+    if report.step("oracle", oracle::program()?)
+        && let Err(error) = write(args.check)
+    {
         report.failed("coverage", &error);
     }
     report.finish()
