@@ -73,6 +73,17 @@ pub enum BackgroundError {
         /// How it runs.
         found: String,
     },
+    /// A folder with something else in it.
+    #[error(
+        "{path} is no state folder of Landfall: it holds '{found}'. Choose another --state-dir, one that is empty or \
+         not there yet"
+    )]
+    Foreign {
+        /// The folder.
+        path: String,
+        /// What is in it.
+        found: String,
+    },
 }
 
 /// The folder of `serve`.
@@ -88,6 +99,51 @@ pub fn agent_dir(state: &Path) -> RoleDir {
 /// Reads how `serve` shall run in the background. None: it shall not.
 pub fn options(state: &Path) -> Option<Options> {
     serde_json::from_slice(&std::fs::read(state.join("serve/options.json")).ok()?).ok()
+}
+
+/// What Landfall makes in its state folder, and what a file system of its own begins with.
+const OUR_OWN: [&str; 19] = [
+    "agent",
+    "content",
+    "credentials.json",
+    "credentials.json.next",
+    "demo",
+    "edge",
+    "endpoints.json",
+    "endpoints.json.next",
+    "landfall.db",
+    "landfall.db-shm",
+    "landfall.db-wal",
+    "lb",
+    "lost+found",
+    "netns",
+    "registry",
+    "resolver",
+    "serve",
+    "snapshots",
+    "tasks",
+];
+
+/// Refuses a folder that somebody else keeps things in: `down --purge` deletes the whole of it.
+///
+/// # Errors
+/// [`BackgroundError::Foreign`]; [`BackgroundError::File`] when it cannot be looked at.
+pub fn check_folder(state: &Path) -> Result<(), BackgroundError> {
+    let file = |cause| BackgroundError::File { path: state.display().to_string(), cause };
+    let entries = match std::fs::read_dir(state) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(file)?,
+    };
+    if state.join("credentials.json").is_file() {
+        return Ok(());
+    }
+    for entry in entries {
+        let name = entry.map_err(file)?.file_name().to_string_lossy().into_owned();
+        if !OUR_OWN.contains(&name.as_str()) {
+            return Err(BackgroundError::Foreign { path: state.display().to_string(), found: name });
+        }
+    }
+    Ok(())
 }
 
 /// Starts the agent if none runs.
@@ -123,13 +179,12 @@ pub fn start_agent(state: &Path) -> Result<(), BackgroundError> {
 pub fn up(state: &Path, args: &ServeArgs) -> Result<Status, BackgroundError> {
     let options = Options::from(args);
     if let Some(status) = status::ask(state) {
-        let same = status.listen == options.listen && status.verify == options.verify;
-        return if same {
-            Ok(status)
-        } else {
-            Err(BackgroundError::Differs { found: format!("listening on {}", status.listen) })
+        return match difference(&options, &status) {
+            None => Ok(status),
+            Some(found) => Err(BackgroundError::Differs { found }),
         };
     }
+    check_folder(state)?;
     crate::serve::check_machine(state, options.listen, options.host_address)?;
     make_state(state)?;
     Keys::load_or_mint(state, options.account.as_ref())?;
@@ -143,6 +198,21 @@ pub fn up(state: &Path, args: &ServeArgs) -> Result<Status, BackgroundError> {
     let patience = Duration::from_secs(20);
     wait_for(patience, || status::ask(state))
         .ok_or_else(|| BackgroundError::NotReady { seconds: patience.as_secs(), log: tail(&dir.log()) })
+}
+
+/// How what runs is other than what is asked for.
+fn difference(asked: &Options, running: &Status) -> Option<String> {
+    if running.listen != asked.listen {
+        return Some(format!("listening on {}", running.listen));
+    }
+    if running.host_address != asked.host_address {
+        return Some(format!("load balancers on {}", running.host_address));
+    }
+    if running.verify != asked.verify {
+        return Some(format!("--auth {}", if running.verify { "on" } else { "off" }));
+    }
+    let account = asked.account.as_ref().filter(|asked| asked.as_str() != running.account);
+    account.map(|_| format!("account {}", running.account))
 }
 
 /// Asks again and again until there is an answer or the time is over.
@@ -174,6 +244,7 @@ pub fn down(state: &Path, purge: bool) -> Result<(), BackgroundError> {
     if !state.exists() {
         return Ok(());
     }
+    check_folder(state)?;
     let dir = serve_dir(state);
     let options = dir.path().join("options.json");
     match std::fs::remove_file(&options) {
@@ -195,4 +266,68 @@ pub fn down(state: &Path, purge: bool) -> Result<(), BackgroundError> {
             .map_err(|cause| BackgroundError::File { path: state.display().to_string(), cause })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_somebody_else_keeps_things_in_is_neither_used_nor_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
+        assert!(matches!(check_folder(folder.path()), Err(BackgroundError::Foreign { .. })));
+        let refused = down(folder.path(), true);
+        assert!(matches!(refused, Err(BackgroundError::Foreign { .. })), "{refused:?}");
+        let entries: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(entries.len(), 1, "something was made or deleted: {entries:?}");
+    }
+
+    #[test]
+    fn a_state_folder_is_taken_at_every_step_of_its_making_and_of_its_deletion() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        check_folder(&state).unwrap();
+        std::fs::create_dir(&state).unwrap();
+        check_folder(&state).unwrap();
+        std::fs::create_dir(state.join("serve")).unwrap();
+        std::fs::write(state.join("credentials.json.next"), "{").unwrap();
+        check_folder(&state).unwrap();
+        std::fs::write(state.join("credentials.json"), "{}").unwrap();
+        std::fs::write(state.join("landfall.db"), "").unwrap();
+        std::fs::write(state.join("notes.txt"), "written there by hand, later").unwrap();
+        check_folder(&state).unwrap();
+        std::fs::remove_file(state.join("notes.txt")).unwrap();
+        std::fs::remove_file(state.join("credentials.json")).unwrap();
+        check_folder(&state).unwrap();
+    }
+
+    #[test]
+    fn what_runs_with_other_options_is_told_by_what_differs() {
+        let asked = Options {
+            listen: "127.0.0.1:4566".parse().unwrap(),
+            host_address: Ipv4Addr::LOCALHOST,
+            account: None,
+            verify: true,
+        };
+        let running = Status {
+            version: String::new(),
+            listen: asked.listen,
+            host_address: asked.host_address,
+            verify: true,
+            account: "000000000001".to_owned(),
+            pid: 1,
+            services: Vec::new(),
+            tasks: Vec::new(),
+            load_balancers: Vec::new(),
+            problems: Vec::new(),
+        };
+        assert_eq!(difference(&asked, &running), None);
+        let other = Options { host_address: Ipv4Addr::new(127, 0, 0, 2), ..asked.clone() };
+        assert_eq!(difference(&other, &running).as_deref(), Some("load balancers on 127.0.0.1"));
+        let other = Options { account: Some(AccountId::new("123456789012").unwrap()), ..asked.clone() };
+        assert_eq!(difference(&other, &running).as_deref(), Some("account 000000000001"));
+        let other = Options { verify: false, ..asked };
+        assert_eq!(difference(&other, &running).as_deref(), Some("--auth on"));
+    }
 }

@@ -56,12 +56,12 @@ pub fn examine(state: &Path, listen: SocketAddr, host_address: Ipv4Addr, running
     if running {
         checks.push(Check::ok("ports", format!("{listen} is answered by this Landfall")));
     } else {
-        checks.push(port("API port", listen));
-        checks.push(match port("port 80", SocketAddr::from((host_address, 80))) {
-            Check { verdict: Verdict::Problem, seen, .. } => Check::warning(
+        checks.push(port("API port", listen, "--listen"));
+        checks.push(match port("port 80", SocketAddr::from((host_address, 80)), "--host-address") {
+            Check { verdict: Verdict::Problem, seen, remedy, .. } => Check::warning(
                 "port 80",
                 seen,
-                "a load balancer's listener on port 80 will not be reachable from this host until that program ends",
+                format!("no load balancer's listener on port 80 will be reachable from this host: {remedy}"),
             ),
             fine => fine,
         });
@@ -89,6 +89,9 @@ fn root() -> Check {
 fn nf_tables() -> Check {
     match sys::nft::generation() {
         Ok(_) => Check::ok("nf_tables", "the kernel has nf_tables"),
+        Err(_) if !nix::unistd::geteuid().is_root() => {
+            Check::warning("nf_tables", "only root can ask the kernel for it", "run it as root, with sudo")
+        }
         Err(error) => Check::problem(
             "nf_tables",
             error.to_string(),
@@ -175,17 +178,23 @@ fn disk(folder: &Path) -> Check {
     }
 }
 
-fn port(name: &'static str, address: SocketAddr) -> Check {
+/// `option` is the one that chooses the address.
+fn port(name: &'static str, address: SocketAddr, option: &str) -> Check {
     match TcpListener::bind(address) {
         Ok(_) => Check::ok(name, format!("{address} is free")),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Check::problem(
             name,
             format!("{address} is used by another program"),
-            "end that program, or choose another address with --listen",
+            format!("end that program, or choose another address with {option}"),
         ),
-        Err(error) => {
-            Check::problem(name, format!("{address}: {error}"), "choose another address with --listen")
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Check::problem(name, format!("{address}: {error}"), "run it as root, with sudo")
         }
+        Err(error) => Check::problem(
+            name,
+            format!("{address}: {error}"),
+            format!("choose another address with {option}"),
+        ),
     }
 }
 
@@ -196,7 +205,7 @@ mod tests {
     #[test]
     fn a_port_in_use_is_a_problem_with_a_remedy() {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
-        let found = port("API port", held.local_addr().unwrap());
+        let found = port("API port", held.local_addr().unwrap(), "--listen");
         assert_eq!(found.verdict, Verdict::Problem);
         assert!(found.remedy.contains("--listen"), "{found:?}");
     }

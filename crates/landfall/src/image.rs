@@ -21,7 +21,7 @@ pub fn import(
     region: &str,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let region = types::Region::new(region)?;
-    let status = status::ask(state).ok_or("Landfall does not run here: `landfall up` starts it")?;
+    let status = status::ask(state).ok_or_else(|| status::silence(state))?;
     let keys = Keys::load(state)?.ok_or("the state folder has no keys")?;
     let client = Client { endpoint: status.listen, keys, region: region.to_string() };
     let (name, tag) = repository.rsplit_once(':').unwrap_or((repository, "latest"));

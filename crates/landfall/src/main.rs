@@ -13,7 +13,7 @@ mod status;
 mod terminal;
 mod terraform;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -43,8 +43,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Outcome {
-    // Roles are started with other working folders: a relative path would lead elsewhere there.
-    let state = std::path::absolute(&cli.state_dir)?;
+    // Roles are started with other working folders: a relative path would lead elsewhere there. Nor may a link stand
+    // in it: mounts are listed under the folder that it leads to, and `down --purge` would delete the link alone.
+    let state = without_links(&std::path::absolute(&cli.state_dir)?);
     let state = state.as_path();
     match &cli.command {
         Command::Serve(args) => serve::run(state, &Options::from(args), true)?,
@@ -78,6 +79,14 @@ fn run(cli: &Cli) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The same path with every link followed, as far as it exists.
+fn without_links(path: &Path) -> PathBuf {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Err(_), Some(parent), Some(name)) => without_links(parent).join(name),
+        (found, ..) => found.unwrap_or_else(|_| path.to_owned()),
+    }
+}
+
 fn role_main(role: Role, dir: &Path, state: &Path) -> Result<(), Box<dyn std::error::Error>> {
     match role {
         Role::Agent => {
@@ -106,7 +115,7 @@ fn remove_tasks_cgroup(state: &Path) -> Result<(), String> {
 
 fn env(state: &Path, region: &str, json: bool) -> Result<(), Box<dyn std::error::Error>> {
     let region = types::Region::new(region)?;
-    let status = status::ask(state).ok_or("Landfall does not run here: `landfall up` starts it")?;
+    let status = status::ask(state).ok_or_else(|| status::silence(state))?;
     let keys = serve::keys::Keys::load(state)?.ok_or("the state folder has no keys")?;
     let client = client::Client { endpoint: status.listen, keys, region: region.to_string() };
     let variables = demo::environment(&client);
@@ -126,7 +135,7 @@ fn show_status(state: &Path, json: bool) -> Outcome {
         if json {
             terminal::line("null");
         }
-        terminal::warn("Landfall does not run here: `landfall up` starts it");
+        terminal::warn(&status::silence(state));
         return Ok(ExitCode::from(FAILED));
     };
     if json {
@@ -158,4 +167,20 @@ fn examine(state: &Path, listen: std::net::SocketAddr, json: bool) -> Outcome {
     }
     let fit = checks.iter().all(|check| check.verdict != Verdict::Problem);
     Ok(if fit { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_followed_in_the_part_of_a_path_that_exists() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap().join("real");
+        std::fs::create_dir(&real).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        assert_eq!(without_links(&link), real);
+        assert_eq!(without_links(&link.join("not/yet")), real.join("not/yet"));
+    }
 }

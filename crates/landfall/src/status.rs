@@ -1,6 +1,6 @@
 //! What runs: asked over a Unix socket of `serve`, shown as a table or JSON.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -25,6 +25,8 @@ pub struct Status {
     pub version: String,
     /// Where the API answers.
     pub listen: SocketAddr,
+    /// Where load balancers are reached on this host.
+    pub host_address: Ipv4Addr,
     /// Whether signatures are verified.
     pub verify: bool,
     /// The account.
@@ -111,6 +113,16 @@ fn socket(state: &Path) -> PathBuf {
 /// Asks `serve`. None: it does not answer.
 pub fn ask(state: &Path) -> Option<Status> {
     question(state, &Question::Status)
+}
+
+/// Why nobody answers, and what to do about it.
+pub fn silence(state: &Path) -> String {
+    match std::fs::metadata(socket(state)) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            format!("{} cannot be read: run it as root, with sudo", state.display())
+        }
+        _ => format!("Landfall does not run in {}: `landfall up` starts it", state.display()),
+    }
 }
 
 /// Tells `serve` to end, if it runs.
@@ -242,6 +254,7 @@ pub fn gather(rows: &Snapshot, settings: &Settings, machine: &Machine) -> Status
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         listen: settings.listen,
+        host_address: settings.host_address,
         verify: settings.auth == Auth::Verify,
         account: settings.account.to_string(),
         pid: std::process::id(),

@@ -1,9 +1,9 @@
 //! What is minted at first start and kept for good: the root key pair, the key of ECR's tokens, the local certificate
 //! authority.
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -202,7 +202,8 @@ pub fn aws_names() -> Vec<String> {
         .collect()
 }
 
-/// Makes the state folder, for its owner alone.
+/// Makes the state folder, for its owner alone: also one that was there, as the database in it holds the keys of
+/// role sessions.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -211,13 +212,13 @@ pub fn make_state(state: &Path) -> Result<(), KeysError> {
         .recursive(true)
         .mode(0o700)
         .create(state)
+        .and_then(|()| std::fs::set_permissions(state, Permissions::from_mode(0o700)))
         .map_err(|cause| KeysError::File { path: state.to_owned(), cause })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn the_keys_of_a_folder_stay_the_same_and_are_the_owner_s_alone() {
@@ -229,6 +230,14 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let other = AccountId::new("123456789012").unwrap();
         assert!(matches!(Keys::load_or_mint(folder.path(), Some(&other)), Err(KeysError::Account { .. })));
+    }
+
+    #[test]
+    fn a_folder_that_others_could_read_is_closed_to_them() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        make_state(folder.path()).unwrap();
+        assert_eq!(std::fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

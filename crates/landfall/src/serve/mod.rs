@@ -83,6 +83,7 @@ pub fn run(state: &Path, options: &Options, foreground: bool) -> Result<(), Serv
         if status::ask(state).is_some() {
             return Err(desired::role::RoleError::Running(dir.path().to_owned()).into());
         }
+        background::check_folder(state)?;
         check_machine(state, options.listen, options.host_address)?;
     }
     make_state(state)?;
