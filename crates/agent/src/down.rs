@@ -64,7 +64,7 @@ fn end_all(machine: &Arc<Machine>, purge: bool) -> Result<(), String> {
         }
     }
     machine.network.remove_all().map_err(|error| error.to_string())?;
-    let images: &[&str] = if purge { &["content", "snapshots"] } else { &[] };
+    let images: &[&str] = if purge { &["content", "logs", "snapshots"] } else { &[] };
     for folder in ["tasks", "lb", "edge", "resolver"].iter().chain(images) {
         let path = machine.state.join(folder);
         match std::fs::remove_dir_all(&path) {

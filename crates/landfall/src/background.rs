@@ -36,6 +36,17 @@ impl From<&ServeArgs> for Options {
     }
 }
 
+impl From<&Status> for Options {
+    fn from(status: &Status) -> Self {
+        Self {
+            listen: status.listen,
+            host_address: status.host_address,
+            account: AccountId::new(&status.account).ok(),
+            verify: status.verify,
+        }
+    }
+}
+
 /// Why the system cannot be started or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum BackgroundError {
@@ -102,7 +113,7 @@ pub fn options(state: &Path) -> Option<Options> {
 }
 
 /// What Landfall makes in its state folder, and what a file system of its own begins with.
-const OUR_OWN: [&str; 19] = [
+const OUR_OWN: [&str; 20] = [
     "agent",
     "content",
     "credentials.json",
@@ -115,6 +126,7 @@ const OUR_OWN: [&str; 19] = [
     "landfall.db-shm",
     "landfall.db-wal",
     "lb",
+    "logs",
     "lost+found",
     "netns",
     "registry",
@@ -179,7 +191,7 @@ pub fn start_agent(state: &Path) -> Result<(), BackgroundError> {
 pub fn up(state: &Path, args: &ServeArgs) -> Result<Status, BackgroundError> {
     let options = Options::from(args);
     if let Some(status) = status::ask(state) {
-        return match difference(&options, &status) {
+        return match difference(&options, &Options::from(&status)) {
             None => Ok(status),
             Some(found) => Err(BackgroundError::Differs { found }),
         };
@@ -201,7 +213,7 @@ pub fn up(state: &Path, args: &ServeArgs) -> Result<Status, BackgroundError> {
 }
 
 /// How what runs is other than what is asked for.
-fn difference(asked: &Options, running: &Status) -> Option<String> {
+fn difference(asked: &Options, running: &Options) -> Option<String> {
     if running.listen != asked.listen {
         return Some(format!("listening on {}", running.listen));
     }
@@ -211,8 +223,10 @@ fn difference(asked: &Options, running: &Status) -> Option<String> {
     if running.verify != asked.verify {
         return Some(format!("--auth {}", if running.verify { "on" } else { "off" }));
     }
-    let account = asked.account.as_ref().filter(|asked| asked.as_str() != running.account);
-    account.map(|_| format!("account {}", running.account))
+    match (&asked.account, &running.account) {
+        (Some(asked), Some(running)) if asked != running => Some(format!("account {running}")),
+        _ => None,
+    }
 }
 
 /// Asks again and again until there is an answer or the time is over.
@@ -310,18 +324,8 @@ mod tests {
             account: None,
             verify: true,
         };
-        let running = Status {
-            version: String::new(),
-            listen: asked.listen,
-            host_address: asked.host_address,
-            verify: true,
-            account: "000000000001".to_owned(),
-            pid: 1,
-            services: Vec::new(),
-            tasks: Vec::new(),
-            load_balancers: Vec::new(),
-            problems: Vec::new(),
-        };
+        let account = Some(AccountId::new("000000000001").unwrap());
+        let running = Options { account, ..asked.clone() };
         assert_eq!(difference(&asked, &running), None);
         let other = Options { host_address: Ipv4Addr::new(127, 0, 0, 2), ..asked.clone() };
         assert_eq!(difference(&other, &running).as_deref(), Some("load balancers on 127.0.0.1"));

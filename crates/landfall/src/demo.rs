@@ -280,7 +280,7 @@ fn picture(status: Option<&Status>, url: &str, state: &Path, folder: &Path, take
   │           load balancer   load balancer    NAT gateway   │
   │                 │  only port 3000              ▲         │
   │                 ▼                              │ image   │
-  │  private  task {address:<15} {zone:<17}    │ pull    │
+  │  private  task {address:<15} {zone:<16}│ pull    │
   └──────────────────────────────────────────────────────────┘
 
 That took {seconds} s, about 70 of them the AWS provider's own waits. It runs on. Try:

@@ -51,6 +51,7 @@ const LITTLE_SPACE: u64 = 1 << 30;
 pub fn examine(state: &Path, listen: SocketAddr, host_address: Ipv4Addr, running: bool) -> Vec<Check> {
     let mut checks = vec![root(), nf_tables(), overlay(), cgroups()];
     let folder = existing(state);
+    checks.push(path_length(state));
     checks.push(file_system(&folder));
     checks.push(disk(&folder));
     if running {
@@ -132,6 +133,25 @@ fn cgroups() -> Check {
             "tasks need the controllers cpu, memory and pids: enable them in the parent's cgroup.subtree_control",
         ),
         Err(_) => Check::problem("cgroups", "no cgroups at /sys/fs/cgroup", "mount them, as systemd does"),
+    }
+}
+
+/// The longest path of a state folder: the socket of a task's shim, 50 bytes below it, fits a Unix socket's 108.
+const LONGEST_PATH: usize = 108 - 1 - "/tasks/0123456789abcdef0123456789abcdef/role.sock".len();
+
+fn path_length(state: &Path) -> Check {
+    let length = state.as_os_str().len();
+    let seen = format!("{} has {length} bytes", state.display());
+    if length > LONGEST_PATH {
+        Check::problem(
+            "path",
+            seen,
+            format!(
+                "Unix sockets below it would have too long names: choose a --state-dir of at most {LONGEST_PATH} bytes"
+            ),
+        )
+    } else {
+        Check::ok("path", seen)
     }
 }
 

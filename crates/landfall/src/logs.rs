@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use desired::role::RoleDir;
-use desired::{Body, Part};
 use types::Timestamp;
 
 use crate::{status, terminal};
@@ -19,7 +17,7 @@ const FOLLOW: Duration = Duration::from_millis(300);
 /// # Errors
 /// When a log cannot be read.
 pub fn run(state: &Path, name: &str, follow: bool) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let mut shown: BTreeMap<(PathBuf, String), Timestamp> = BTreeMap::new();
+    let mut shown: BTreeMap<(String, String), Timestamp> = BTreeMap::new();
     let mut first = true;
     loop {
         let tasks = find(state, name);
@@ -30,17 +28,18 @@ pub fn run(state: &Path, name: &str, follow: bool) -> Result<ExitCode, Box<dyn s
             return Ok(ExitCode::FAILURE);
         }
         let mut lines = Vec::new();
-        for (dir, part) in &tasks {
-            let Some(Body::Task(task)) = &part.body else { continue };
-            for container in &task.containers {
-                let key = (dir.clone(), container.name.clone());
+        for (id, dir) in &tasks {
+            for container in containers(dir) {
+                let key = (id.clone(), container.clone());
                 let after = shown.get(&key).copied();
-                for line in shim::logs::read(dir, &container.name)? {
+                for line in shim::logs::read(dir, &container)? {
                     if after.is_none_or(|after| line.time > after) {
                         shown.insert(key.clone(), line.time);
-                        let id = task.id.as_str();
-                        let prefix = format!("{}/{}", &id[..8.min(id.len())], container.name);
-                        lines.push((line.time, format!("{} {prefix} {}", line.time.iso(), line.message)));
+                        let short = &id[..8.min(id.len())];
+                        lines.push((
+                            line.time,
+                            format!("{} {short}/{container} {}", line.time.iso(), line.message),
+                        ));
                     }
                 }
             }
@@ -57,21 +56,32 @@ pub fn run(state: &Path, name: &str, follow: bool) -> Result<ExitCode, Box<dyn s
     }
 }
 
-/// The folders of the tasks that a name means: an id, an ARN, a service's name.
-fn find(state: &Path, name: &str) -> Vec<(PathBuf, Part)> {
-    let id = name.rsplit('/').next().unwrap_or(name);
-    let of_service: Vec<String> = status::ask(state)
+/// The containers that have a log in a task's folder.
+fn containers(dir: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(dir.join("logs")).into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        files.filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".log")?.to_owned())).collect();
+    names.sort();
+    names
+}
+
+/// The tasks that a name means (an id, an ARN, a service's name) with their folders: a running one's own, or where the
+/// logs of a stopped one are kept for an hour.
+fn find(state: &Path, name: &str) -> Vec<(String, PathBuf)> {
+    let id = name.rsplit('/').next().unwrap_or(name).to_owned();
+    let group = format!("service:{name}");
+    let mut ids: Vec<String> = status::ask(state)
         .map(|status| {
-            let group = format!("service:{name}");
-            status.tasks.into_iter().filter(|task| task.group == group).map(|task| task.id).collect()
+            let running = status.tasks.into_iter().map(|task| (task.id, task.group));
+            let stopped = status.stopped.into_iter().map(|task| (task.id, task.group));
+            running.chain(stopped).filter(|(_, of)| *of == group).map(|(id, _)| id).collect()
         })
         .unwrap_or_default();
-    let folders = std::fs::read_dir(state.join("tasks")).into_iter().flatten().flatten();
+    ids.push(id);
+    let folders =
+        ids.iter().flat_map(|id| ["tasks", "logs"].map(|folder| (id.clone(), state.join(folder).join(id))));
+    // An id of a person's own making must not lead out of the state folder.
     folders
-        .filter(|entry| {
-            let folder = entry.file_name().to_string_lossy().into_owned();
-            folder == id || of_service.contains(&folder)
-        })
-        .filter_map(|entry| Some((entry.path(), RoleDir::new(entry.path()).read_config().ok()?)))
+        .filter(|(id, folder)| id.chars().all(|c| c.is_ascii_hexdigit()) && folder.join("logs").is_dir())
         .collect()
 }

@@ -18,6 +18,9 @@ use desired::{Frames, HealthState};
 use serde::{Deserialize, Serialize};
 use store::{Snapshot, Store};
 
+/// How many stopped tasks the table shows; JSON has all.
+const STOPPED_SHOWN: usize = 3;
+
 /// Everything that runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -37,6 +40,8 @@ pub struct Status {
     pub services: Vec<ServiceStatus>,
     /// Tasks that are not stopped.
     pub tasks: Vec<TaskStatus>,
+    /// Tasks that stopped within the last hour, the latest first.
+    pub stopped: Vec<StoppedTask>,
     /// Load balancers.
     pub load_balancers: Vec<BalancerStatus>,
     /// What is not as it should be.
@@ -73,6 +78,19 @@ pub struct TaskStatus {
     pub address: String,
     /// Its zone.
     pub zone: String,
+}
+
+/// A task that has stopped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoppedTask {
+    /// Its id.
+    pub id: String,
+    /// Its service or family.
+    pub group: String,
+    /// When it stopped.
+    pub at: String,
+    /// Why, in ECS's words.
+    pub reason: String,
 }
 
 /// A load balancer.
@@ -177,6 +195,15 @@ pub fn answer(
 pub fn gather(rows: &Snapshot, settings: &Settings, machine: &Machine) -> Status {
     let tasks: Vec<Arc<Task>> =
         rows.scan::<Task>("").filter(|task| task.last_status != LastStatus::Stopped).collect();
+    let mut ended: Vec<Arc<Task>> =
+        rows.scan::<Task>("").filter(|task| task.last_status == LastStatus::Stopped).collect();
+    ended.sort_by_key(|task| std::cmp::Reverse(task.stopped_at));
+    let stopped = |task: &Arc<Task>| StoppedTask {
+        id: task.id.to_string(),
+        group: task.group.clone(),
+        at: task.stopped_at.map(types::Timestamp::iso).unwrap_or_default(),
+        reason: task.stopped_reason.clone().unwrap_or_default(),
+    };
     let running = |service: &Service| {
         let of = |task: &&Arc<Task>| {
             task.service.as_deref() == Some(&service.name)
@@ -269,6 +296,7 @@ pub fn gather(rows: &Snapshot, settings: &Settings, machine: &Machine) -> Status
                 zone: task.availability_zone.clone(),
             })
             .collect(),
+        stopped: ended.iter().map(stopped).collect(),
         load_balancers: rows.scan::<LoadBalancer>("").map(balancer).collect(),
         problems,
     }
@@ -301,6 +329,9 @@ pub fn table(status: &Status) -> String {
             "task     {}  {:<14}  {:<15}  {}  {}",
             task.id, task.status, task.address, task.zone, task.group
         ));
+    }
+    for task in status.stopped.iter().take(STOPPED_SHOWN) {
+        line(format_args!("stopped  {}  {}  {}", task.id, task.group, task.reason));
     }
     for balancer in &status.load_balancers {
         let state = if balancer.active { "active" } else { "provisioning" };

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use sys::process::PidFd;
 use types::PartId;
 
-use super::{PATIENCE, RETRY, RoleKeeper};
+use super::{PATIENCE, RETRY, RoleKeeper, kept_logs};
 use crate::keeper::Step;
 
 /// How long a role other than a shim may finish what is in flight. A shim has deadlines of its own, its containers'.
@@ -41,6 +41,9 @@ impl RoleKeeper {
             return Ok(Step::Again(RETRY));
         }
         self.unwatch();
+        if let PartId::Task(task) = &self.id {
+            kept_logs::keep(&self.machine.state, self.dir.path(), task)?;
+        }
         match std::fs::remove_dir_all(self.dir.path()) {
             Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
                 return Err(format!("{}: {cause}", self.dir.path().display()));

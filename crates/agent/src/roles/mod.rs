@@ -5,6 +5,7 @@
 
 mod backoff;
 mod end;
+mod kept_logs;
 pub(crate) mod serve;
 mod watch;
 

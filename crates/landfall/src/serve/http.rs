@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use registry::{BoxBody, Registry};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
+use wire::ApiError;
 
 /// Connections that are answered at once on each thread; more wait to be accepted.
 const MOST_CONNECTIONS: usize = 4096;
@@ -104,10 +105,13 @@ async fn connection(stream: TcpStream, services: Services) {
         .await;
 }
 
-/// The registry has its paths, the layer bucket its host name; all else is the AWS API.
+/// The registry has its paths, the layer bucket its host name; all else is the AWS API, and so is what is signed as
+/// AWS's calls are: API Gateway's paths begin with `/v2` as well.
 async fn route(services: &Services, request: Request<Incoming>) -> Response<BoxBody> {
     let path = request.uri().path();
-    if path == "/v2" || path.starts_with("/v2/") {
+    let authorization = request.headers().get(http::header::AUTHORIZATION);
+    let signed = authorization.is_some_and(|value| value.as_bytes().starts_with(b"AWS4-HMAC-SHA256"));
+    if !signed && (path == "/v2" || path.starts_with("/v2/")) {
         return services.registry.handle(request).await;
     }
     let host =
@@ -125,9 +129,17 @@ async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Response<Full<Byt
     let body = match body {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Bytes::from(vec![0; LONGEST_BODY + 1]),
-        Ok(Err(_)) => return plain(StatusCode::BAD_REQUEST, "the request's body cannot be read"),
-        Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "the request's body did not come in time"),
+        Ok(Err(_)) => {
+            let error =
+                ApiError::new("IncompleteBody", "The request's body ended before its announced length");
+            return api.refuse(&parts, &error).map(Full::new);
+        }
+        Err(_) => {
+            let error = ApiError::new("RequestTimeout", "The request's body did not come in time");
+            return api.refuse(&parts, &error.with_status(StatusCode::REQUEST_TIMEOUT)).map(Full::new);
+        }
     };
+    let head = parts.clone();
     let (send, receive) = oneshot::channel();
     api.answer(&Request::from_parts(parts, body), move |response| {
         // The client may have gone; its retry finds the answer.
@@ -135,12 +147,9 @@ async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Response<Full<Byt
     });
     match receive.await {
         Ok(response) => response.map(Full::new),
-        Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "the request was dropped inside Landfall"),
+        Err(_) => {
+            let error = ApiError::internal("the request was dropped inside Landfall");
+            api.refuse(&head, &error).map(Full::new)
+        }
     }
-}
-
-fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
-    *response.status_mut() = status;
-    response
 }
