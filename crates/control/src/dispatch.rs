@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use ring::digest::{SHA256, digest};
 use store::{Snapshot, Store, StoreError};
 use types::{Region, Timestamp, random_hex};
@@ -19,6 +19,9 @@ use crate::session::SessionKey;
 
 /// The longest body that is read, in bytes: no call of these services comes near it.
 pub const LONGEST_BODY: usize = 4 << 20;
+
+/// The namespace of an error document that no service answers.
+const NO_SERVICE: &str = "http://webservices.amazon.com/";
 
 /// The AWS API over a store.
 #[derive(Debug)]
@@ -52,7 +55,7 @@ impl Api {
         let call = match self.call(request) {
             Ok(call) => call,
             Err((protocol, error)) => {
-                return done(protocol.error("http://webservices.amazon.com/", &request_id, &error));
+                return done(protocol.error(NO_SERVICE, &request_id, &error));
             }
         };
         let (service, protocol) = (call.service, call.service.protocol());
@@ -102,10 +105,17 @@ impl Api {
         }
     }
 
+    /// The answer to a request whose body cannot be had whole: in the form of the service that its head names.
+    pub fn refuse(&self, head: &http::request::Parts, error: &ApiError) -> Response<Bytes> {
+        let protocol = scoped_name(&head.headers, &head.uri).map_or(Protocol::AwsQuery, protocol_of);
+        protocol.error(NO_SERVICE, &request_id(), error)
+    }
+
     /// Which action a request asks for.
     fn call(&self, request: &Request<Bytes>) -> Result<Call, (Protocol, ApiError)> {
-        let scope = scoped_service(request);
-        let guess = scope.map_or(Protocol::AwsQuery, Service::protocol);
+        let scoped = scoped_name(request.headers(), request.uri());
+        let scope = scoped.as_deref().and_then(Service::from_name);
+        let guess = scoped.as_deref().map_or(Protocol::AwsQuery, protocol_of);
         if request.body().len() > LONGEST_BODY {
             let error = ApiError::new(
                 "RequestEntityTooLarge",
@@ -124,6 +134,9 @@ impl Api {
                 action: action.to_owned(),
                 input: Input::Json(request.body().clone()),
             });
+        }
+        if let Some(name) = scoped.as_deref().filter(|_| scope.is_none()) {
+            return Err((guess, unknown_service(name)));
         }
         if !matches!(*request.method(), Method::POST | Method::GET) || request.uri().path() != "/" {
             let what = format!("{} {}", request.method(), request.uri().path());
@@ -150,8 +163,11 @@ impl Api {
             let error = ApiError::new("MissingAction", "The request must contain the parameter Action");
             return Err((guess, error));
         };
-        let Some(service) = Service::from_version(&version).or(scope) else {
-            return Err((guess, unknown_service(&format!("version {version}"))));
+        // Another version is another API: classic load balancers have the same name in the scope.
+        let service = Service::from_version(&version).or(scope.filter(|_| version.is_empty()));
+        let Some(service) = service else {
+            let of = scoped.as_deref().map_or(String::new(), |name| format!(" of {name}"));
+            return Err((guess, unknown_service(&format!("version {version}{of}"))));
         };
         if service.protocol() == Protocol::AwsJson {
             let error =
@@ -260,14 +276,26 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The service in the credential scope, whether or not the signature will hold.
-fn scoped_service(request: &Request<Bytes>) -> Option<Service> {
-    let credential = |text: &str| Service::from_name(text.split('/').nth(3)?);
-    if let Some(authorization) = header(request.headers(), "authorization") {
-        return credential(authorization.split("Credential=").nth(1)?.split(',').next()?);
+/// The service that the credential scope names, whether or not the signature will hold.
+fn scoped_name(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    let service = |credential: &str| Some(credential.split('/').nth(3)?.to_owned());
+    if let Some(authorization) = header(headers, "authorization") {
+        return service(authorization.split("Credential=").nth(1)?.split(',').next()?);
     }
-    let mut query = form_urlencoded::parse(request.uri().query()?.as_bytes());
-    credential(&query.find(|(name, _)| name == "X-Amz-Credential")?.1)
+    let mut query = form_urlencoded::parse(uri.query()?.as_bytes());
+    service(&query.find(|(name, _)| name == "X-Amz-Credential")?.1)
+}
+
+/// How a service's errors are written, as far as its name tells: of those that are not answered here, most that have
+/// no actions in a form speak JSON.
+fn protocol_of(name: impl AsRef<str>) -> Protocol {
+    match (Service::from_name(name.as_ref()), name.as_ref()) {
+        (Some(service), _) => service.protocol(),
+        (None, "s3" | "route53" | "cloudfront" | "sns" | "rds" | "cloudformation" | "autoscaling") => {
+            Protocol::AwsQuery
+        }
+        (None, _) => Protocol::AwsJson,
+    }
 }
 
 /// The parameters of a query request: the body's, or a GET's without those of its signature.

@@ -85,6 +85,59 @@ pub(crate) fn element<'a>(xml: &'a str, name: &str) -> &'a str {
     &rest[..rest.find(&format!("</{name}>")).unwrap()]
 }
 
+/// The status and body of the answer to a bare request, signed (not truly) for `service`.
+#[cfg(test)]
+fn bare(method: &str, path: &str, service: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+    let credential = format!("AKIATEST/20260101/ap-northeast-2/{service}/aws4_request");
+    let mut request = Request::builder().method(method).uri(path).header("host", "localhost").header(
+        "authorization",
+        format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"),
+    );
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let (send, receive) = mpsc::channel();
+    let request = request.body(Bytes::from(body.to_owned())).unwrap();
+    Fixture::new().api.answer(&request, move |response| send.send(response).unwrap());
+    let response = receive.recv().unwrap();
+    (response.status().as_u16(), String::from_utf8(response.body().to_vec()).unwrap())
+}
+
+#[test]
+fn a_service_that_is_not_here_is_refused_by_name_in_its_own_form() {
+    let (status, text) = bare("GET", "/", "s3", &[], "");
+    assert_eq!(status, 400);
+    assert!(text.contains("<Code>UnknownService</Code>") && text.contains("s3"), "{text}");
+    for (method, path, service) in [
+        ("GET", "/2015-03-31/functions", "lambda"),
+        ("GET", "/v2/apis", "apigateway"),
+        ("GET", "/clusters", "eks"),
+    ] {
+        let (_, text) = bare(method, path, service, &[], "");
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["__type"], "UnknownService");
+        assert!(json["message"].as_str().unwrap().contains(service), "{text}");
+    }
+}
+
+#[test]
+fn classic_load_balancers_are_not_taken_for_those_of_version_2() {
+    let form = "Action=DescribeLoadBalancers&Version=2012-06-01";
+    let (status, text) = bare("POST", "/", "elasticloadbalancing", &[], form);
+    assert_eq!(status, 400);
+    assert!(text.contains("version 2012-06-01 of elasticloadbalancing"), "{text}");
+}
+
+#[test]
+fn a_list_is_no_request() {
+    let target = ("x-amz-target", "AmazonEC2ContainerServiceV20141113.CreateCluster");
+    for body in [r#"["c"]"#, "[]", "\"c\"", "null", " [null]"] {
+        let (status, text) = bare("POST", "/", "ecs", &[target], body);
+        assert_eq!(status, 400);
+        assert!(text.contains("SerializationException"), "{body}: {text}");
+    }
+}
+
 #[test]
 fn an_unknown_action_is_refused_by_name() {
     let fixture = Fixture::new();

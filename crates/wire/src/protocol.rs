@@ -41,6 +41,12 @@ impl Input {
             Input::Tree(tree) => tree.decode(),
             Input::Json(body) => {
                 let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
+                // serde would take a list for a struct's members in their order.
+                if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+                    return Err(DecodeError::Malformed(
+                        "a list stands where an object is expected".to_owned(),
+                    ));
+                }
                 let mut json = serde_json::Deserializer::from_slice(body);
                 let request =
                     serde_path_to_error::deserialize(&mut json).map_err(|e| DecodeError::from_json(&e))?;

@@ -166,7 +166,7 @@ pub(super) struct DescribeImages {
     #[serde(default)]
     image_ids: Vec<ImageId>,
     next_token: Option<String>,
-    max_results: Option<usize>,
+    max_results: Option<i64>,
     #[serde(default)]
     filter: Filter,
 }
@@ -250,7 +250,7 @@ pub(super) struct ListImages {
     registry_id: RegistryId,
     repository_name: String,
     next_token: Option<String>,
-    max_results: Option<usize>,
+    max_results: Option<i64>,
     #[serde(default)]
     filter: Filter,
 }

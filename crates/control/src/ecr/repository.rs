@@ -203,7 +203,7 @@ pub(super) struct DescribeRepositories {
     #[serde(default)]
     repository_names: Vec<String>,
     next_token: Option<String>,
-    max_results: Option<usize>,
+    max_results: Option<i64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -215,12 +215,9 @@ pub(super) struct Repositories {
 }
 
 /// How many items a page of ECR's has: 100, or what the request says up to 1000.
-pub(super) fn page_size(max_results: Option<usize>) -> Result<usize, ApiError> {
-    match max_results {
-        None => Ok(100),
-        Some(most @ 1..=1000) => Ok(most),
-        Some(_) => Err(invalid("maxResults", "must be between 1 and 1000")),
-    }
+pub(super) fn page_size(max_results: Option<i64>) -> Result<usize, ApiError> {
+    let most = usize::try_from(max_results.unwrap_or(100)).ok().filter(|most| (1..=1000).contains(most));
+    most.ok_or_else(|| invalid("maxResults", "must be between 1 and 1000"))
 }
 
 pub(super) fn invalid_token(_: crate::page::InvalidToken) -> ApiError {
