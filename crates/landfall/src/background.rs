@@ -250,6 +250,9 @@ fn tail(path: &Path) -> String {
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
+/// How many agents in a row may die while they take everything down.
+const DOWN_TRIES: u32 = 4;
+
 /// Ends everything; with `purge` the state folder goes too. Nothing that runs is no error.
 ///
 /// # Errors
@@ -269,11 +272,18 @@ pub fn down(state: &Path, purge: bool) -> Result<(), BackgroundError> {
     }
     status::stop(state);
     wait_for(Duration::from_secs(10), || (!dir.is_running()).then_some(()));
-    // The agent cleans up; one that died is started again for it.
-    start_agent(state)?;
+    // The agent cleans up; one that died is started again for it, and one that dies in the midst of it is followed by
+    // another that goes on.
     let client = agent::Client::new(state);
-    wait_for(Duration::from_secs(10), || client.is_ready().then_some(()));
-    client.down(purge)?;
+    let mut tries = 1;
+    loop {
+        start_agent(state)?;
+        wait_for(Duration::from_secs(10), || client.is_ready().then_some(()));
+        match client.down(purge) {
+            Err(desired::HostError::Unreachable(_)) if tries < DOWN_TRIES && !client.is_ready() => tries += 1,
+            answer => break answer?,
+        }
+    }
     wait_for(Duration::from_secs(10), || (!agent_dir(state).is_running()).then_some(()));
     if purge {
         std::fs::remove_dir_all(state)

@@ -175,13 +175,18 @@ pub fn answer(
     // The folder is its owner's alone already.
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     let (stop, told) = channel();
+    let state = state.to_owned();
     let serve = move || {
         for stream in listener.incoming().flatten() {
             let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
             let mut frames = Frames::new(stream);
             // Who asks wrongly gets no answer.
             let _ = match frames.receive() {
-                Ok(Question::Status) => frames.send(&gather(&store.snapshot(), &settings, &machine)),
+                Ok(Question::Status) => {
+                    let mut status = gather(&store.snapshot(), &settings, &machine);
+                    status.problems.extend(troubles(&state));
+                    frames.send(&status)
+                }
                 Ok(Question::Stop) => frames.send(&stop.send(()).is_ok()),
                 Err(_) => Ok(()),
             };
@@ -189,6 +194,30 @@ pub fn answer(
     };
     std::thread::Builder::new().name("status".to_owned()).spawn(serve)?;
     Ok(told)
+}
+
+/// With less room than this in the state folder, calls that change something begin to fail.
+const NO_ROOM: u64 = 8 << 20;
+
+/// What keeps the machine from becoming what the rows say.
+fn troubles(state: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let dir = crate::background::agent_dir(state);
+    if UnixStream::connect(dir.socket()).is_err() {
+        let log = dir.log();
+        found.push(format!("the agent does not answer; it is started again, see {}", log.display()));
+    }
+    if let Ok(stat) = nix::sys::statvfs::statvfs(state) {
+        let free = stat.blocks_available().saturating_mul(stat.fragment_size());
+        if free < NO_ROOM {
+            found.push(format!(
+                "the disk is full: {} KiB free in {}; calls fail and tasks do not start until there is room",
+                free >> 10,
+                state.display()
+            ));
+        }
+    }
+    found
 }
 
 /// What the rows and the machine's reports say.

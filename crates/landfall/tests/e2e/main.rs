@@ -16,11 +16,14 @@ mod stack;
 use leftovers::HostNetwork;
 use stack::Stack;
 
+/// A case's name, and what it does.
+type Case = (&'static str, fn(&Stack));
+
 #[test]
 fn the_example_stack_lives_fails_and_heals_as_on_aws_and_ends_without_a_trace() {
     let before = HostNetwork::look();
     let stack = Stack::up();
-    let cases: &[(&str, fn(&Stack))] = &[
+    let cases: &[Case] = &[
         ("two steps of the first apply", cases::two_steps_of_the_first_apply),
         ("the second plan is empty", cases::the_second_plan_is_empty),
         ("hello world comes back", cases::hello_world_comes_back),
