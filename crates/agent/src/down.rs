@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use types::PartId;
 
+use crate::complain;
 use crate::machine::Machine;
 
 /// Parts that end side by side.
@@ -52,7 +53,10 @@ pub(crate) fn down(machine: &Arc<Machine>, purge: bool, then: Then) -> Result<()
 fn end_all(machine: &Arc<Machine>, purge: bool) -> Result<(), String> {
     let file = |path: &Path, cause: std::io::Error| format!("{}: {cause}", path.display());
     let marker = marker(&machine.state);
-    std::fs::write(&marker, "").map_err(|cause| file(&marker, cause))?;
+    if let Err(cause) = std::fs::write(&marker, "") {
+        // A full disk keeps nothing from ending.
+        complain(&format!("{}; it ends without", file(&marker, cause)));
+    }
     let phases = [
         Phase { what: "tasks", parts: |id| matches!(id, PartId::Task(_)), patience: TASKS },
         Phase { what: "roles", parts: |id| !matches!(id, PartId::Vpc(_)), patience: ROLES },
@@ -73,5 +77,8 @@ fn end_all(machine: &Arc<Machine>, purge: bool) -> Result<(), String> {
         }
     }
     (machine.settings.end)(&machine.state)?;
-    std::fs::remove_file(&marker).map_err(|cause| file(&marker, cause))
+    match std::fs::remove_file(&marker) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(file(&marker, cause)),
+        _ => Ok(()),
+    }
 }

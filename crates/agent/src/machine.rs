@@ -241,7 +241,11 @@ impl Machine {
         for part in &mut parts {
             part.body = None;
         }
-        ledger.keep(parts.iter())?;
+        if let Err(full) = ledger.keep(parts.iter()) {
+            // A full disk keeps nothing from ending: a part without a file is as unwanted to the next agent.
+            crate::complain(&format!("{full}; it ends without"));
+            parts.iter().try_for_each(|part| ledger.forget(&part.id))?;
+        }
         self.take(parts)?;
         drop(ledger);
         let deadline = Instant::now() + patience;

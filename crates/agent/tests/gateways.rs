@@ -143,6 +143,13 @@ fn a_packet_too_long_for_the_internet_is_told_so_and_comes_shorter() {
         matches!(web.recv(&mut [0; 9000]), Ok(5000))
     };
     assert!((0..20).any(arrives));
+    // The same through the NAT gateway, which hands the router's answer on.
+    let inside = bind(TASK0, TASK0_IP);
+    let arrives = |_| {
+        inside.send_to(&[2; 5000], (WEB, 5000)).unwrap();
+        matches!(web.recv(&mut [0; 9000]), Ok(5000))
+    };
+    assert!((0..20).any(arrives), "through the NAT gateway");
 }
 
 #[test]

@@ -181,6 +181,26 @@ fn an_agent_killed_at_any_moment_leaves_nothing_that_the_next_does_not_find() {
 }
 
 #[test]
+fn on_a_full_disk_roles_are_told_and_started_again_and_everything_ends() {
+    let mut stage = Stage::on_a_small_disk();
+    stage.apply(&[edge(1), balancer(1), vpc(1), task(1)]);
+    let first = stage.reported(&PartId::Edge, 1);
+    stage.until("the task runs", |stage| stage.phase(&task(1).id) == Some(TaskPhase::Running));
+    stage.fill_disk();
+    assert!(stage.client().apply(&[edge(2)]).is_err(), "what is not on disk is not taken over");
+    kill(first);
+    stage.until("the edge runs again as it was", |stage| {
+        stage.pid("edge").is_some_and(|pid| pid != first && lives(pid))
+            || matches!(stage.seen(&PartId::Edge), Some(Observation::Edge(status)) if status.error != Some(first.to_string()))
+    });
+    stage.client().down(false).unwrap();
+    assert!(stage.agent.wait().unwrap().success());
+    for folder in ["tasks", "lb", "edge", "netns"] {
+        assert!(!stage.state.path().join(folder).exists(), "{folder}");
+    }
+}
+
+#[test]
 fn the_api_is_started_and_started_again_while_its_options_are_there() {
     let stage = Stage::new();
     let folder = stage.state.path().join("serve");

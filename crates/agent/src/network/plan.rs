@@ -213,6 +213,9 @@ fn end_sysctls() -> BTreeMap<String, String> {
 
 fn router(vpc: &Vpc, legs: &[Leg<'_>], dns: Ipv4Addr) -> NamespacePlan {
     let mut plan = NamespacePlan { sysctls: router_sysctls(), ..NamespacePlan::default() };
+    // What the router itself says by ICMP (a packet is too long) comes back through a NAT gateway to whom it is for. The
+    // filter lets no other interface use the router's addresses.
+    plan.sysctls.insert("net/ipv4/conf/all/accept_local".to_owned(), "1".to_owned());
     for address in [dns, DNS, TASK_METADATA] {
         plan.addresses.insert(Address { link: "lo".to_owned(), address: Ipv4Net::from(address) });
     }

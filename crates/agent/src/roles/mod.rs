@@ -103,10 +103,25 @@ impl RoleKeeper {
         if let Some(wait) = self.backoff.wait() {
             return Ok(Step::Again(wait));
         }
-        self.dir.write_config(part).map_err(|error| error.to_string())?;
+        let kept = self.keep_config(part);
+        if let Err(why) = &kept {
+            // On a full disk what it was last is better than nothing; it is told the rest on its socket.
+            if self.dir.read_config().map_or(true, |last| last.id != part.id || last.body.is_none()) {
+                return Err(why.clone());
+            }
+            complain(&format!("{} starts as it was last: {why}", self.id));
+        }
         self.start()?;
-        self.told = Some(part.clone());
+        self.told = kept.is_ok().then(|| part.clone());
         Ok(Step::Again(RETRY))
+    }
+
+    /// Keeps the part in the role's folder, so that it can be started again without anybody who tells it.
+    fn keep_config(&self, part: &Part) -> Result<(), String> {
+        if self.dir.read_config().is_ok_and(|kept| kept == *part) {
+            return Ok(());
+        }
+        self.dir.write_config(part).map_err(|error| error.to_string())
     }
 
     /// Whether the role's process lives. A process that was just started may not have its lock yet: then the lock is
@@ -134,7 +149,8 @@ impl RoleKeeper {
         if self.told.as_ref() == Some(part) {
             return Ok(Step::Kept);
         }
-        self.dir.write_config(part).map_err(|error| error.to_string())?;
+        // A role does what it is told, on a full disk too: a task stops, a load balancer learns its targets.
+        let kept = self.keep_config(part);
         match self.dir.ask(&Request::Apply(part.clone()), PATIENCE) {
             Ok(_) => (),
             // Asked again it would say the same.
@@ -142,6 +158,7 @@ impl RoleKeeper {
             // Its socket is not there yet, or not any more.
             Err(_) => return Ok(Step::Again(RETRY)),
         }
+        kept?;
         self.told = Some(part.clone());
         Ok(Step::Kept)
     }

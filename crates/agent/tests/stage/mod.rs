@@ -115,7 +115,28 @@ pub struct Stage {
 
 impl Stage {
     pub fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    /// With a state folder that is a file system of its own, of two megabytes.
+    pub fn on_a_small_disk() -> Self {
+        let mount = |path: &Path| {
+            let none = nix::mount::MsFlags::empty();
+            nix::mount::mount(Some("tmpfs"), path, Some("tmpfs"), none, Some("size=2m")).unwrap();
+        };
+        Self::with(mount)
+    }
+
+    /// Leaves no byte free.
+    pub fn fill_disk(&self) {
+        use std::io::Write;
+        let mut file = std::fs::File::create(self.state.path().join("fill")).unwrap();
+        while file.write(&[0; 4096]).is_ok() {}
+    }
+
+    fn with(prepare: impl FnOnce(&Path)) -> Self {
         let state = tempfile::Builder::new().prefix("landfall-agent-").tempdir_in("/tmp").unwrap();
+        prepare(state.path());
         let program = state.path().join("program");
         let own = std::env::current_exe().unwrap();
         let script = format!(
@@ -229,6 +250,8 @@ impl Drop for Stage {
             }
         }
         let _ = agent::network::Network::new(self.state.path()).remove_all();
+        // The small disk, if there is one.
+        let _ = sys::mount::unmount(self.state.path());
     }
 }
 
