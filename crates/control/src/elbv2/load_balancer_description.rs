@@ -64,7 +64,7 @@ struct Zone {
 }
 
 /// The hosted zones of load balancers' names; "Elastic Load Balancing endpoints and quotas", AWS General Reference.
-fn hosted_zone(region: &str) -> &'static str {
+pub(super) fn hosted_zone(region: &str) -> &'static str {
     match region {
         "ap-northeast-1" => "Z14GRHDCWA56QT",
         "ap-northeast-2" => "ZWKZPGTI48KDX",

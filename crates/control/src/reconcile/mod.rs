@@ -187,7 +187,7 @@ impl Reconciler {
     }
 
     fn observe_loop(&self, news: &Sender<News>) {
-        let (mut after, mut reached) = (0, false);
+        let (mut after, mut away) = (0, false);
         let pause = Signal::default();
         let mut complaints = Complaints::default();
         loop {
@@ -200,7 +200,7 @@ impl Reconciler {
                 Ok::<_, desired::HostError>((observed.next, any))
             };
             if let Some(Ok((next, any))) = guarded(&mut complaints, "reading the agent's reports", pass) {
-                (after, reached) = (next, true);
+                (after, away) = (next, false);
                 complaints.all_is_well();
                 if any {
                     self.wake_schedule.raise();
@@ -208,7 +208,7 @@ impl Reconciler {
             } else {
                 // A machine that comes back tells everything again, and may have lost what it was told.
                 after = 0;
-                if std::mem::take(&mut reached) {
+                if !std::mem::replace(&mut away, true) {
                     let _ = news.send(News::Lost);
                 }
                 pause.wait(self.patience.retry);
