@@ -46,3 +46,43 @@ pub(super) fn nodes(rows: &Snapshot, balancer: &LoadBalancer) -> impl Iterator<I
 pub(super) fn public_addresses(rows: &Snapshot, balancer: &LoadBalancer) -> Vec<Ipv4Addr> {
     nodes(rows, balancer).filter_map(|node| node.public_address).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Service;
+    use crate::schedule::tests::world::World;
+    use crate::testing::{element, settings};
+
+    #[test]
+    fn load_balancers_that_face_the_internet_share_the_hosts_ports_by_name() {
+        let world = World::new(true);
+        let [a, b] = &world.subnets;
+        let mut names = vec![world.rows().scan::<LoadBalancer>("").next().unwrap().dns_name.clone()];
+        for (name, scheme) in [("Second", "internet-facing"), ("third", "internal")] {
+            let body = format!("Name={name}&Scheme={scheme}&Subnets.member.1={a}&Subnets.member.2={b}");
+            let made = world.fixture.ok(Service::Elbv2, "CreateLoadBalancer", &body);
+            names.push(element(&made, "DNSName").to_owned());
+            for port in [80, 81] {
+                let body = format!(
+                    "LoadBalancerArn={}&Protocol=HTTP&Port={port}&DefaultActions.member.1.Type=fixed-response&DefaultActions.member.1.FixedResponseConfig.StatusCode=200",
+                    element(&made, "LoadBalancerArn")
+                );
+                world.fixture.ok(Service::Elbv2, "CreateListener", &body);
+            }
+        }
+        let edge = project(&world.rows(), &settings());
+        let routes: Vec<(u16, Vec<&str>)> = edge
+            .listeners
+            .iter()
+            .map(|listener| {
+                let mut hosts: Vec<&str> = listener.routes.iter().map(|route| route.host.as_str()).collect();
+                hosts.sort_by_key(|host| names.iter().position(|name| name == host));
+                (listener.port, hosts)
+            })
+            .collect();
+        assert_eq!(routes, [(80, vec![names[0].as_str(), &names[1]]), (81, vec![names[1].as_str()])]);
+        assert!(names[1].starts_with("second-") && names[1].ends_with(".ap-northeast-2.elb.localhost"));
+        assert!(edge.listeners.iter().flat_map(|port| &port.routes).all(|route| route.addresses.len() == 2));
+    }
+}

@@ -90,3 +90,67 @@ fn aws_endpoints() -> Vec<Record> {
     };
     super::endpoints(&Region::all().collect::<Vec<_>>()).into_iter().flat_map(records).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Service;
+    use crate::schedule::tests::world::World;
+
+    fn address<'a>(records: &'a [Record], name: &str) -> &'a [Ipv4Addr] {
+        let found: Vec<_> = records.iter().filter(|record| record.name == name).collect();
+        match found.as_slice() {
+            [one] => &one.addresses,
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn interfaces_and_load_balancers_have_names() {
+        let world = World::new(true);
+        let [a, b] = &world.subnets;
+        let body = format!("Name=in&Scheme=internal&Subnets.member.1={a}&Subnets.member.2={b}");
+        world.fixture.ok(Service::Elbv2, "CreateLoadBalancer", &body);
+        let names = project(&world.rows());
+        let [vpc] = names.vpcs.as_slice() else { panic!("{:?}", names.vpcs) };
+        assert_eq!(vpc.servers, ["10.194.0.2".parse::<Ipv4Addr>().unwrap(), LINK_LOCAL]);
+        assert!(vpc.enabled);
+        let rows = world.rows();
+        let balancers: Vec<_> = rows.scan::<LoadBalancer>("").collect();
+        assert_eq!(balancers.len(), 2);
+        for balancer in balancers {
+            let private: Vec<_> = nodes(&rows, &balancer).map(|node| node.private_address).collect();
+            if balancer.internal {
+                assert_eq!(address(&vpc.records, &balancer.dns_name), private);
+                assert!(names.public.iter().all(|record| record.name != balancer.dns_name));
+            } else {
+                let amazon = balancer.dns_name.replace("elb.localhost", "elb.amazonaws.com");
+                let public = public_addresses(&rows, &balancer);
+                assert_eq!(public.len(), 2);
+                assert_eq!(address(&names.public, &balancer.dns_name), public);
+                assert_eq!(address(&names.public, &amazon), public);
+            }
+        }
+        for interface in rows.scan::<NetworkInterface>("") {
+            let [x, y, z, w] = interface.private_address.octets();
+            let name = format!("ip-{x}-{y}-{z}-{w}.ap-northeast-2.compute.internal");
+            assert_eq!(address(&vpc.records, &name), [interface.private_address]);
+        }
+        assert!(!names.public.iter().any(|record| record.name.starts_with("ec2-")));
+    }
+
+    #[test]
+    fn public_host_names_lead_to_the_private_address_inside() {
+        let world = World::new(true);
+        let body = format!("VpcId={}&EnableDnsHostnames.Value=true", world.vpc);
+        world.fixture.ok(Service::Ec2, "ModifyVpcAttribute", &body);
+        let (rows, names) = (world.rows(), project(&world.rows()));
+        for interface in rows.scan::<NetworkInterface>("") {
+            let public = interface.public_address.unwrap();
+            let [x, y, z, w] = public.octets();
+            let name = format!("ec2-{x}-{y}-{z}-{w}.ap-northeast-2.compute.amazonaws.com");
+            assert_eq!(address(&names.public, &name), [public]);
+            assert_eq!(address(&names.vpcs[0].records, &name), [interface.private_address]);
+        }
+    }
+}

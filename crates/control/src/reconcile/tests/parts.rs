@@ -264,7 +264,7 @@ impl Play {
         if let Some((service, action, body, made)) = CALLS.get(which) {
             let takes_away =
                 ["Delete", "Release", "Disassociate"].iter().any(|word| action.starts_with(word));
-            if takes_away && !["DeleteSubnet", "DeleteVpc"].contains(action) && choice % 3 > 0 {
+            if takes_away && !["DeleteSubnet", "DeleteVpc"].contains(action) && !choice.is_multiple_of(3) {
                 // Else little would live long enough to be used.
                 return;
             }
