@@ -49,7 +49,10 @@ pub enum StoreError {
         found: i64,
     },
     /// A row on disk does not have the form that this program knows.
-    #[error("the state database holds a row of {table} that cannot be read, '{key}': {cause}")]
+    #[error(
+        "the state database holds a row of {table} that cannot be read, '{key}': {cause}. Another version of Landfall \
+         wrote it: use that one, or start over with `landfall down --purge`"
+    )]
     Row {
         /// The row's table.
         table: &'static str,

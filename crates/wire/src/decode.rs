@@ -97,6 +97,10 @@ impl DecodeError {
                 why: format!("only {known} is supported, not '{value}'"),
             };
         }
+        // A number that Rust's type cannot hold: -1 for a port.
+        if let Some(value) = quoted("invalid value: integer `") {
+            return DecodeError::Invalid { member: Some(path), value };
+        }
         if path.is_empty() {
             return DecodeError::Malformed(text.to_owned());
         }

@@ -194,6 +194,29 @@ fn a_value_that_is_not_known_here_is_refused_with_those_that_are() {
 }
 
 #[test]
+fn a_number_out_of_range_and_a_list_for_an_object_are_refused_in_aws_s_words() {
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    #[allow(dead_code, reason = "read through Debug")]
+    struct Request {
+        container_port: u16,
+    }
+    for (body, want) in [
+        (
+            r#"{"containerPort":-1}"#,
+            expect!["InvalidParameterException: Value '-1' at 'containerPort' is not valid"],
+        ),
+        (
+            r#"{"containerPort":65536}"#,
+            expect!["InvalidParameterException: Value '65536' at 'containerPort' is not valid"],
+        ),
+        ("[80]", expect!["SerializationException: a list stands where an object is expected"]),
+    ] {
+        check::<Request>(Protocol::AwsJson, body, &want);
+    }
+}
+
+#[test]
 fn responses_are_wrapped_escaped_and_leave_out_what_is_absent() {
     let role = CreateRoleRequest {
         role_name: "<web>\u{1}".into(),

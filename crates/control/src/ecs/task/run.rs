@@ -64,10 +64,22 @@ pub fn run(rows: &mut Tx, context: &Context, request: RunTask) -> Result<Started
     }
     if let Some(token) = &request.client_token {
         let prefix = cluster.prefix();
-        let given = rows.scan::<Task>(&prefix).filter(|task| task.client_token.as_ref() == Some(token));
-        let tasks: Vec<TaskView> = given.map(|task| task.print(true)).collect();
-        if !tasks.is_empty() {
-            return Ok(Started { tasks, failures: [] });
+        let given: Vec<_> =
+            rows.scan::<Task>(&prefix).filter(|task| task.client_token.as_ref() == Some(token)).collect();
+        if let Some(first) = given.first() {
+            // By ARN, by family and revision, or by family, of which there may be a newer revision now.
+            let (own, named) = (&first.task_definition, &request.task_definition);
+            let same =
+                (own == named || own.ends_with(&format!("/{named}")) || own.contains(&format!("/{named}:")))
+                    && first.started_by == request.started_by.unwrap_or_default()
+                    && request.group.is_none_or(|group| group == first.group)
+                    && usize::try_from(request.count.unwrap_or(1)) == Ok(given.len());
+            if !same {
+                let tasks: Vec<String> = given.iter().map(|task| task.arn()).collect();
+                let message = "The provided clientToken is already in use with a different RunTask request";
+                return Err(ApiError::new("ConflictException", format!("{message}: {}", tasks.join(", "))));
+            }
+            return Ok(Started { tasks: given.iter().map(|task| task.print(true)).collect(), failures: [] });
         }
     }
     let definition = task_definition::find_active(rows, context, &request.task_definition)?;

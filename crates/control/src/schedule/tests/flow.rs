@@ -264,6 +264,11 @@ fn a_task_of_run_task_is_not_replaced() {
     assert_eq!(started["tasks"].as_array().unwrap().len(), 2);
     let again = world.json("RunTask", &request);
     assert_eq!(again["tasks"].as_array().unwrap().len(), 2);
+    let other = json!({
+        "cluster": "c", "taskDefinition": "app", "launchType": "FARGATE", "count": 1, "clientToken": "t",
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": world.subnets}},
+    });
+    assert_eq!(world.refused("RunTask", &other).0, "ConflictException");
     world.play();
     assert_eq!(world.tasks().len(), 2, "the same token starts nothing more");
     for task in world.tasks() {
