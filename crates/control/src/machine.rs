@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use desired::{EdgeStatus, LoadBalancerStatus, NamesStatus, Observation, TargetStatus, TaskStatus, VpcStatus};
+use desired::{
+    EdgeStatus, LoadBalancerStatus, NamesStatus, Observation, TargetStatus, TaskStatus, VpcStatus,
+};
 use types::{PartId, TaskId, VpcId};
 
 /// The newest report of each part.
