@@ -31,14 +31,17 @@ fn replaced(page: &str, name: &str, part: &str) -> String {
     }
 }
 
-/// `2 cores of …, Linux 6.1`
+/// `2 cores of …, Linux 6.1, load average of five minutes 0.10`
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let info = read("/proc/cpuinfo");
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("unknown processors", |(_, name)| name);
-    format!("{cores} cores of {model}, Linux {}", read("/proc/sys/kernel/osrelease").trim())
+    // What else ran: a machine that was busy before measures itself, not Landfall.
+    let load = read("/proc/loadavg").split(' ').nth(1).unwrap_or("unknown").to_owned();
+    let system = read("/proc/sys/kernel/osrelease");
+    format!("{cores} cores of {model}, Linux {}, load average of five minutes {load}", system.trim())
 }
 
 #[cfg(test)]
