@@ -1,6 +1,8 @@
 //! `up` and `down`: the system in the background.
 
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -182,6 +184,30 @@ pub fn start_agent(state: &Path) -> Result<(), BackgroundError> {
     // Its parent waits for it, so that it leaves no zombie when it ends first.
     let _ = std::thread::Builder::new().name("agent-wait".to_owned()).spawn(move || child.wait());
     Ok(())
+}
+
+/// How long `serve` has time to start the agent again before another does.
+const AGENT_AWAY: Duration = Duration::from_secs(3);
+
+/// Starts the agent again when it was killed and `serve`, which looks after it, too; on a thread that lives as long as
+/// the process. One that ended in good order took its socket away and is left alone, and so is a removed folder.
+///
+/// # Errors
+/// When no thread can be made.
+pub fn guard_agent(state: &Path) -> std::io::Result<()> {
+    let (state, socket) = (state.to_owned(), agent_dir(state).socket());
+    let guard = move || {
+        loop {
+            match UnixStream::connect(&socket) {
+                // It says nothing unasked: this waits for its end.
+                Ok(mut agent) => drop(agent.read(&mut [0])),
+                Err(_) if socket.exists() => drop(start_agent(&state)),
+                Err(_) => (),
+            }
+            std::thread::park_timeout(AGENT_AWAY);
+        }
+    };
+    std::thread::Builder::new().name("agent-guard".to_owned()).spawn(guard).map(drop)
 }
 
 /// Starts everything in the background and waits until the API answers.

@@ -101,7 +101,11 @@ fn role_main(role: Role, dir: &Path, state: &Path) -> Result<(), Box<dyn std::er
         }
         Role::Shim => shim::run(dir, state)?,
         Role::Balancer => balancer::run(dir, state)?,
-        Role::Edge => edge::run(dir, state)?,
+        Role::Edge => {
+            // There is one wherever anything runs.
+            background::guard_agent(state)?;
+            edge::run(dir, state)?;
+        }
         Role::Resolver => resolver::run(dir, state)?,
     }
     Ok(())

@@ -271,6 +271,23 @@ pub(crate) fn the_agent_may_die_and_comes_back(stack: &Stack) {
     assert_eq!(before["tasks"], stack.status()["tasks"], "the same task runs on");
 }
 
+/// With both gone the edge starts the agent, and the agent starts `serve`; nobody types anything.
+pub(crate) fn serve_and_the_agent_may_die_together(stack: &Stack) {
+    let before = stack.status();
+    let mut open = stack.connect().unwrap();
+    kill(stack, "serve");
+    kill(stack, "agent");
+    // An agent that was quicker than the second kill has started `serve` again: then the loss is of the agent alone.
+    assert_eq!(stack.exchange(&mut open, "POST", "/", "on").map(|answer| answer.status), Some(200));
+    let after = stack.wait("both are back", Duration::from_secs(20), || {
+        let output = stack.landfall(&["status", "--json"]);
+        let status = serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default();
+        if status["problems"].as_array().is_some_and(Vec::is_empty) { Ok(status) } else { Err(text(&output)) }
+    });
+    assert_eq!(before["tasks"], after["tasks"], "the same task runs on");
+    assert_eq!(stack.exchange(&mut open, "POST", "/", "on").map(|answer| answer.status), Some(200));
+}
+
 pub(crate) fn a_killed_balancer_comes_back(stack: &Stack) {
     kill(stack, "balancer");
     stack.wait_for_200(Duration::from_secs(30));

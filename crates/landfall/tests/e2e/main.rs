@@ -35,6 +35,7 @@ fn the_example_stack_lives_fails_and_heals_as_on_aws_and_ends_without_a_trace() 
         ("skopeo pushes and pulls", cases::skopeo_pushes_and_pulls),
         ("serve is killed", cases::the_data_plane_goes_on_while_serve_is_dead),
         ("the agent is killed", cases::the_agent_may_die_and_comes_back),
+        ("serve and the agent are killed", cases::serve_and_the_agent_may_die_together),
         ("the balancer is killed", cases::a_killed_balancer_comes_back),
         ("the shim is killed", cases::a_killed_task_is_replaced),
         ("without the ingress rule", cases::without_the_ingress_rule_no_new_connection_reaches_the_task),
