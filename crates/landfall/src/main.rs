@@ -32,6 +32,10 @@ fn main() -> ExitCode {
     if let Some(code) = shim::helper_main(std::env::args()) {
         return code;
     }
+    // Who starts this program with signals blocked would hand that on to every role: none could be told to end.
+    if let Err(error) = nix::sys::signal::SigSet::empty().thread_set_mask() {
+        terminal::warn(&format!("blocked signals cannot be let through: {error}"));
+    }
     let cli = Cli::parse();
     match run(&cli) {
         Ok(code) => code,
