@@ -11,7 +11,7 @@ use crate::Error;
 pub(crate) struct Args {
     /// The state folder of a running Landfall
     #[arg(long, default_value = "/var/lib/landfall")]
-    state_dir: PathBuf,
+    pub(super) state_dir: PathBuf,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {

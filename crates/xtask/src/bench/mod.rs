@@ -8,6 +8,7 @@ mod build;
 mod memory;
 mod page;
 mod server;
+mod service;
 mod size;
 mod startup;
 mod statistics;
@@ -36,6 +37,8 @@ enum Which {
     Auth(Rounds),
     /// Memory of all processes of a running stack, `landfall demo`'s for example.
     Memory(memory::Args),
+    /// CreateService to the first 200, on a stack that `landfall demo` left running on 127.0.0.1.
+    Service(memory::Args),
     /// The stripped binary.
     Size,
     /// A clean release build.
@@ -67,6 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         Which::Startup(rounds) => startup::run(&binary, rounds.rounds),
         Which::Auth(rounds) => auth::run(&binary, rounds.rounds),
         Which::Memory(args) => memory::run(args),
+        Which::Service(args) => service::run(&binary, args),
         Which::Size => size::run(&binary),
         Which::Build => build::run(),
     }
