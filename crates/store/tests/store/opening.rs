@@ -43,7 +43,7 @@ fn a_database_that_this_program_does_not_know_is_refused_and_left_as_it_is() {
     check_spoilt(
         "UPDATE row SET value = CAST('{\"key\":\"a\"}' AS BLOB) WHERE key = 'a'",
         &expect![
-            "the state database holds a row of target that cannot be read, 'a': missing field `value` at line 1 column 11"
+            "the state database holds a row of target that cannot be read, 'a': missing field `value` at line 1 column 11. Another version of Landfall wrote it: use that one, or start over with `landfall down --purge`"
         ],
     );
     check_spoilt(
