@@ -49,7 +49,7 @@ fn a_database_that_this_program_does_not_know_is_refused_and_left_as_it_is() {
     check_spoilt(
         "UPDATE row SET value = x'ff00' WHERE key = 'b'",
         &expect![
-            "the state database holds a row of note that cannot be read, 'b': expected value at line 1 column 1"
+            "the state database holds a row of note that cannot be read, 'b': expected value at line 1 column 1. Another version of Landfall wrote it: use that one, or start over with `landfall down --purge`"
         ],
     );
 }
