@@ -18,6 +18,8 @@ use desired::{Frames, HealthState};
 use serde::{Deserialize, Serialize};
 use store::{Snapshot, Store};
 
+use crate::serve::calls::{Calls, Counted};
+
 /// How many stopped tasks the table shows; JSON has all.
 const STOPPED_SHOWN: usize = 3;
 
@@ -44,6 +46,8 @@ pub struct Status {
     pub stopped: Vec<StoppedTask>,
     /// Load balancers.
     pub load_balancers: Vec<BalancerStatus>,
+    /// The API's calls since `serve` began.
+    pub calls: Counted,
     /// What is not as it should be.
     pub problems: Vec<String>,
 }
@@ -165,6 +169,7 @@ pub fn answer(
     store: Arc<Store>,
     settings: Arc<Settings>,
     machine: Arc<Machine>,
+    calls: Arc<Calls>,
 ) -> std::io::Result<Receiver<()>> {
     let path = socket(state);
     match std::fs::remove_file(&path) {
@@ -184,6 +189,7 @@ pub fn answer(
             let _ = match frames.receive() {
                 Ok(Question::Status) => {
                     let mut status = gather(&store.snapshot(), &settings, &machine);
+                    status.calls = calls.counted();
                     status.problems.extend(troubles(&state));
                     frames.send(&status)
                 }
@@ -327,6 +333,7 @@ pub fn gather(rows: &Snapshot, settings: &Settings, machine: &Machine) -> Status
             .collect(),
         stopped: ended.iter().map(stopped).collect(),
         load_balancers: rows.scan::<LoadBalancer>("").map(balancer).collect(),
+        calls: Counted::default(),
         problems,
     }
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use control::ecr::catalog::Catalog;
@@ -20,6 +20,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use wire::ApiError;
 
+use super::calls::Calls;
+
 /// Connections that are answered at once on each thread; more wait to be accepted.
 const MOST_CONNECTIONS: usize = 4096;
 /// A client may take this long to send a request's head, or its whole body.
@@ -32,6 +34,8 @@ pub struct Services {
     pub api: Arc<Api>,
     /// The registry.
     pub registry: Registry<Catalog>,
+    /// Counts the API's calls.
+    pub calls: Arc<Calls>,
 }
 
 /// Answers `listener` for as long as the process lives, on `threads` threads.
@@ -119,10 +123,12 @@ async fn route(services: &Services, request: Request<Incoming>) -> Response<BoxB
     if host.contains("-starport-layer-bucket.s3.") {
         return services.registry.layer_bucket(request).await;
     }
-    answer(&services.api, request).await.map(|body| body.map_err(|never| match never {}).boxed())
+    answer(&services.api, &services.calls, request)
+        .await
+        .map(|body| body.map_err(|never| match never {}).boxed())
 }
 
-async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(api: &Arc<Api>, calls: &Calls, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     // One byte more than is taken, so that the dispatcher refuses in the service's own words.
     let body = tokio::time::timeout(PATIENCE, Limited::new(body, LONGEST_BODY + 1).collect()).await;
@@ -140,12 +146,15 @@ async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Response<Full<Byt
         }
     };
     let head = parts.clone();
+    let begun = Instant::now();
     let (send, receive) = oneshot::channel();
     api.answer(&Request::from_parts(parts, body), move |response| {
         // The client may have gone; its retry finds the answer.
         let _ = send.send(response);
     });
-    match receive.await {
+    let answered = receive.await;
+    calls.took(begun.elapsed());
+    match answered {
         Ok(response) => response.map(Full::new),
         Err(_) => {
             let error = ApiError::internal("the request was dropped inside Landfall");

@@ -1,5 +1,6 @@
 //! The role `serve`: the AWS API, the registry, scheduling, the store.
 
+pub mod calls;
 pub mod http;
 pub mod keys;
 
@@ -114,8 +115,10 @@ pub fn run(state: &Path, options: &Options, foreground: bool) -> Result<(), Serv
     let client = Arc::new(agent::Client::new(state));
     Reconciler::start(store.clone(), settings.clone(), machine.clone(), client)?;
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    http::serve(&listener, &http::Services { api, registry: registry.clone() }, threads)?;
-    let stop = status::answer(state, store.clone(), settings.clone(), machine)?;
+    let calls = Arc::<calls::Calls>::default();
+    let services = http::Services { api, registry: registry.clone(), calls: calls.clone() };
+    http::serve(&listener, &services, threads)?;
+    let stop = status::answer(state, store.clone(), settings.clone(), machine, calls)?;
     terminal::line(&ready_line(&settings));
     if settings.auth == Auth::Off {
         terminal::warn("signatures are NOT verified (--auth off): whoever reaches the port is the root user");

@@ -3,6 +3,7 @@
 //! Each bench runs several rounds against the release binary and writes its table, with the command that made it, to its
 //! own place in docs/benchmarks.md.
 
+mod apply;
 mod auth;
 mod build;
 mod memory;
@@ -39,6 +40,8 @@ enum Which {
     Memory(memory::Args),
     /// CreateService to the first 200, on a stack that `landfall demo` left running on 127.0.0.1.
     Service(memory::Args),
+    /// The server time of all calls of the demo's apply; runs the demo and removes it.
+    Apply,
     /// The stripped binary.
     Size,
     /// A clean release build.
@@ -71,6 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         Which::Auth(rounds) => auth::run(&binary, rounds.rounds),
         Which::Memory(args) => memory::run(args),
         Which::Service(args) => service::run(&binary, args),
+        Which::Apply => apply::run(&binary),
         Which::Size => size::run(&binary),
         Which::Build => build::run(),
     }
