@@ -8,6 +8,7 @@ mod auth;
 mod build;
 mod memory;
 mod page;
+mod peer;
 mod server;
 mod service;
 mod size;
