@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use ring::digest::{SHA256, digest};
 use store::{Snapshot, Store, StoreError};
 use types::{Region, Timestamp, random_hex};
-use wire::sigv4::{self, Family, Form, Presented, Refusal, SigningKeys};
+use wire::sigv4::{self, Family, Presented, Refusal, SigningKeys};
 use wire::{ApiError, DecodeError, Input, Protocol, Tree};
 
 use crate::answered::Answered;
@@ -254,8 +254,6 @@ impl Api {
             }
             (session.account.clone(), session.principal(), session.secret_access_key.clone())
         };
-        // A GET's parameters are in its query; the body counts all the same.
-        debug_assert!(matches!(presented.form, Form::Header | Form::Presigned(_)));
         let hash = sigv4::sha256(request.body());
         presented.verify(signed, &secret, &hash, &self.keys).map_err(refuse)?;
         context(account, &presented.region, principal)
