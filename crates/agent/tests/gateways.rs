@@ -101,7 +101,11 @@ fn private_subnets_reach_the_internet_through_the_nat_gateway_alone() {
     assert_eq!(get(&task0, WEB, 443), "web saw 198.18.0.20");
 
     // Only what is longest decides.
-    let hole = Route { destination: "198.19.0.0/24".parse().unwrap(), target: RouteTarget::Blackhole };
+    let hole = Route {
+        destination: "198.19.0.0/24".parse().unwrap(),
+        target: RouteTarget::Blackhole,
+        prefix_list: None,
+    };
     routes(&mut vpc, PRIVATE_TABLE).push(hole);
     world.network.apply(&vpc).unwrap();
     silent(&task0, WEB, 443);

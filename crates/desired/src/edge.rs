@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
+use types::VpcEndpointId;
 
 /// The one edge of the machine.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,15 @@ pub struct Edge {
     pub listeners: Vec<HostListener>,
     /// AWS's own names, answered inside the `internet` namespace with TLS.
     pub aws_endpoints: Vec<AwsEndpoint>,
+    /// The same inside VPCs: interface and gateway endpoints.
+    #[serde(default)]
+    pub vpc_endpoints: Vec<VpcEndpoint>,
+    /// Whether what leaves through an internet gateway goes on to the real network.
+    #[serde(default)]
+    pub internet: bool,
+    /// Pretend hosts of the internet. They win over the real network and work also while that is off.
+    #[serde(default)]
+    pub internet_hosts: Vec<InternetHost>,
     /// The certificate chain for the names of `aws_endpoints`, PEM.
     pub certificate_chain: String,
     /// The chain's private key, PEM.
@@ -29,6 +39,9 @@ impl std::fmt::Debug for Edge {
             .field("host_address", &self.host_address)
             .field("listeners", &self.listeners)
             .field("aws_endpoints", &self.aws_endpoints)
+            .field("vpc_endpoints", &self.vpc_endpoints)
+            .field("internet", &self.internet)
+            .field("internet_hosts", &self.internet_hosts)
             .finish_non_exhaustive()
     }
 }
@@ -58,4 +71,30 @@ pub struct AwsEndpoint {
     pub names: Vec<String>,
     /// The public address they resolve to; the edge listens there on port 443 in the `internet` namespace.
     pub address: Ipv4Addr,
+}
+
+/// A VPC endpoint's listener: TLS for AWS's names, in a namespace of a VPC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VpcEndpoint {
+    /// The endpoint.
+    pub id: VpcEndpointId,
+    /// The namespace to listen in: an interface's id, or a gateway endpoint's own.
+    pub namespace: String,
+    /// The address to listen on, port 443.
+    pub address: Ipv4Addr,
+    /// The names that are answered, as in [`AwsEndpoint::names`].
+    pub names: Vec<String>,
+}
+
+/// A pretend host of the internet: what is sent to it inside arrives at a socket of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InternetHost {
+    /// The name that VPCs resolve to `address`; None when only the address was given.
+    pub name: Option<String>,
+    /// Its public address inside.
+    pub address: Ipv4Addr,
+    /// The port that is led on; None: all of them.
+    pub port: Option<u16>,
+    /// Where it is led to, by TCP and UDP.
+    pub to: SocketAddr,
 }

@@ -13,7 +13,7 @@ pub mod role;
 mod task;
 mod vpc;
 
-pub use edge::{AwsEndpoint, Edge, HostListener, HostRoute};
+pub use edge::{AwsEndpoint, Edge, HostListener, HostRoute, InternetHost, VpcEndpoint};
 pub use host::{Host, HostError};
 pub use load_balancer::{
     Action, HealthCheck, Listener, LoadBalancer, Node, Target, TargetGroup, TargetLifecycle,
@@ -26,8 +26,8 @@ pub use observed::{
 };
 pub use task::{Container, ImageReference, PullIdentity, Task};
 pub use vpc::{
-    Interface, InterfaceKind, NetworkAcl, NetworkAclEntry, Peer, Ports, Protocol, Route, RouteTable,
-    RouteTarget, Rule, SecurityGroup, Subnet, Vpc,
+    GatewayEndpoint, Interface, InterfaceKind, NetworkAcl, NetworkAclEntry, Peer, PeerGroup, Peering, Ports,
+    PrefixList, Protocol, Route, RouteTable, RouteTarget, Rule, SecurityGroup, Subnet, Vpc,
 };
 
 use serde::{Deserialize, Serialize};

@@ -6,14 +6,17 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use types::{NetworkAclId, NetworkInterfaceId, RouteTableId, SecurityGroupId, SubnetId, VpcId};
+use types::{
+    NetworkAclId, NetworkInterfaceId, PrefixListId, RouteTableId, SecurityGroupId, SubnetId, VpcEndpointId,
+    VpcId, VpcPeeringConnectionId,
+};
 
 /// One VPC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vpc {
     /// Its id; it names the namespace.
     pub id: VpcId,
-    /// Its ranges, the primary one first. The DNS server is at the primary's base + 2.
+    /// Its ranges, the primary one first, then the secondary ones. The DNS server is at the primary's base + 2.
     pub cidr_blocks: Vec<Ipv4Net>,
     /// Whether an internet gateway is attached.
     pub internet_gateway: bool,
@@ -27,6 +30,56 @@ pub struct Vpc {
     pub security_groups: Vec<SecurityGroup>,
     /// Its network interfaces.
     pub interfaces: Vec<Interface>,
+    /// The prefix lists that its security group rules name.
+    #[serde(default)]
+    pub prefix_lists: Vec<PrefixList>,
+    /// Its active peering connections.
+    #[serde(default)]
+    pub peerings: Vec<Peering>,
+    /// Its gateway endpoints.
+    #[serde(default)]
+    pub gateway_endpoints: Vec<GatewayEndpoint>,
+}
+
+/// A prefix list: ranges under one name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixList {
+    /// Its id.
+    pub id: PrefixListId,
+    /// Its ranges.
+    pub entries: Vec<Ipv4Net>,
+}
+
+/// An active peering connection, as one of its two VPCs sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peering {
+    /// Its id: the same in both VPCs.
+    pub id: VpcPeeringConnectionId,
+    /// The VPC on the other side.
+    pub peer: VpcId,
+    /// The other VPC's ranges: only from these may a packet come through the connection.
+    pub cidr_blocks: Vec<Ipv4Net>,
+    /// The other VPC's groups that this VPC's rules name ([`Peer::Group`]).
+    pub security_groups: Vec<PeerGroup>,
+}
+
+/// A security group of a peered VPC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerGroup {
+    /// Its id.
+    pub id: SecurityGroupId,
+    /// The private addresses of its interfaces.
+    pub members: Vec<Ipv4Addr>,
+}
+
+/// A gateway endpoint: a namespace, named by the endpoint's id, that has a service's addresses and no interface. Routes
+/// lead to it ([`RouteTarget::Endpoint`]); what comes from it passes no security group on that side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayEndpoint {
+    /// Its id; it names the namespace.
+    pub id: VpcEndpointId,
+    /// The service's addresses, on which the edge listens in the endpoint's namespace.
+    pub addresses: Vec<Ipv4Addr>,
 }
 
 /// A subnet, with the table and the ACL that hold for it (its own or the VPC's main and default ones).
@@ -62,6 +115,9 @@ pub struct Route {
     pub destination: Ipv4Net,
     /// Where it leads.
     pub target: RouteTarget,
+    /// The prefix list that the range is an entry of, for a route that names a list: a route an entry.
+    #[serde(default)]
+    pub prefix_list: Option<PrefixListId>,
 }
 
 /// Where a route leads.
@@ -72,6 +128,10 @@ pub enum RouteTarget {
     InternetGateway,
     /// The interface of a NAT gateway, or any interface.
     Interface(NetworkInterfaceId),
+    /// A peering connection of [`Vpc::peerings`].
+    Peering(VpcPeeringConnectionId),
+    /// A gateway endpoint of [`Vpc::gateway_endpoints`].
+    Endpoint(VpcEndpointId),
     /// The target is gone: packets are dropped without a word.
     Blackhole,
 }
@@ -129,8 +189,10 @@ pub struct Rule {
 pub enum Peer {
     /// Addresses.
     Cidr(Ipv4Net),
-    /// The private addresses of a group's interfaces.
+    /// The private addresses of a group's interfaces: one of the VPC's own groups, or one of a peered VPC's.
     Group(SecurityGroupId),
+    /// The ranges of a list of [`Vpc::prefix_lists`].
+    PrefixList(PrefixListId),
 }
 
 /// A network ACL: stateless and ordered; what no entry matches is denied.
@@ -169,6 +231,8 @@ pub enum InterfaceKind {
     LoadBalancer,
     /// A NAT gateway's: its namespace masquerades, no security group applies.
     NatGateway,
+    /// An interface endpoint's: the edge listens in its namespace.
+    Endpoint,
 }
 
 /// A network interface (ENI): a namespace of its own, `eth0` in it, and a leg in the VPC's namespace.

@@ -72,6 +72,9 @@ mod tests {
                 HostListener { port: 8080, routes: vec![route("a.elb.localhost", 1)] },
             ],
             aws_endpoints: Vec::new(),
+            vpc_endpoints: Vec::new(),
+            internet: false,
+            internet_hosts: Vec::new(),
             certificate_chain: String::new(),
             private_key: String::new(),
         }

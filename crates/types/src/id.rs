@@ -99,6 +99,18 @@ resource_ids! {
     NetworkInterfaceAttachmentId = "eni-attach-";
     /// A set of DHCP options.
     DhcpOptionsId = "dopt-";
+    /// A VPC peering connection.
+    VpcPeeringConnectionId = "pcx-";
+    /// A VPC endpoint.
+    VpcEndpointId = "vpce-";
+    /// A prefix list, customer-managed or AWS's own.
+    PrefixListId = "pl-";
+    /// The association of a VPC with one of its CIDR blocks.
+    VpcCidrAssociationId = "vpc-cidr-assoc-";
+    /// A path of the Reachability Analyzer.
+    NetworkInsightsPathId = "nip-";
+    /// An analysis of the Reachability Analyzer.
+    NetworkInsightsAnalysisId = "nia-";
 }
 
 /// An ECS task's id: 32 hexadecimal digits, the last part of its ARN.

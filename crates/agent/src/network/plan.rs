@@ -263,7 +263,10 @@ fn hop(vpc: &Vpc, legs: &[Leg<'_>], target: &RouteTarget) -> Hop {
             .iter()
             .find(|leg| leg.interface.id == *id)
             .map_or(Hop::Blackhole, |leg| Hop::Gateway { link: leg.link(), address: leg.interface.address }),
-        RouteTarget::InternetGateway | RouteTarget::Blackhole => Hop::Blackhole,
+        RouteTarget::InternetGateway
+        | RouteTarget::Peering(_)
+        | RouteTarget::Endpoint(_)
+        | RouteTarget::Blackhole => Hop::Blackhole,
     }
 }
 

@@ -93,6 +93,7 @@ pub fn rule_counter(group: &SecurityGroupId, direction: Direction, rule: &GroupR
     let peer = match &rule.peer {
         Peer::Cidr(range) => range.to_string(),
         Peer::Group(peer) => peer.to_string(),
+        Peer::PrefixList(list) => list.to_string(),
     };
     format!("{group}/{}/{protocol}/{ports}/{peer}", direction.name())
 }
@@ -182,7 +183,7 @@ fn group_rule(
             vec![is_in(&[address], &members(id))]
         }
         // A stale rule: the group is gone, so that nothing is in it.
-        Peer::Group(_) => return Vec::new(),
+        Peer::Group(_) | Peer::PrefixList(_) => return Vec::new(),
     };
     let Some(protocol) = matches::protocol(rule.protocol, rule.ports) else { return Vec::new() };
     let count = writer.count(&rule_counter(&group.id, direction, rule));

@@ -280,6 +280,9 @@ pub fn edge(generation: u64) -> Part {
         host_address: [127, 0, 0, 1].into(),
         listeners: Vec::new(),
         aws_endpoints: Vec::new(),
+        vpc_endpoints: Vec::new(),
+        internet: false,
+        internet_hosts: Vec::new(),
         certificate_chain: String::new(),
         private_key: String::new(),
     };

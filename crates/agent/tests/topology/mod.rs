@@ -145,7 +145,7 @@ pub fn article(id: &str) -> Vpc {
     let table = |id: &str, number, target| RouteTable {
         id: id.into(),
         number,
-        routes: vec![Route { destination: "0.0.0.0/0".parse().unwrap(), target }],
+        routes: vec![Route { destination: "0.0.0.0/0".parse().unwrap(), target, prefix_list: None }],
     };
     let sg =
         |id: &str, ingress: Vec<Rule>, egress: Vec<Rule>| SecurityGroup { id: id.into(), ingress, egress };
@@ -198,6 +198,9 @@ pub fn article(id: &str) -> Vpc {
             ),
         ],
         interfaces,
+        prefix_lists: Vec::new(),
+        peerings: Vec::new(),
+        gateway_endpoints: Vec::new(),
     }
 }
 

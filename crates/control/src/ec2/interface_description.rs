@@ -136,6 +136,7 @@ impl InterfaceDescription {
             status: "in-use",
             interface_type: match interface.kind {
                 InterfaceKind::NatGateway => "nat_gateway",
+                InterfaceKind::Endpoint => "vpc_endpoint",
                 InterfaceKind::Task | InterfaceKind::LoadBalancer => "interface",
             },
             mac_address: interface.mac_address(),

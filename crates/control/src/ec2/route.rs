@@ -41,6 +41,7 @@ pub(crate) fn resolve(
             .filter(|gateway| gateway.is_live())
             .and_then(|gateway| gateway.interface_id.as_ref().and_then(interface)),
         Target::NetworkInterface(id) => interface(id),
+        Target::Peering(_) | Target::Endpoint(_) => None,
     };
     found.unwrap_or(desired::RouteTarget::Blackhole)
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use store::{Snapshot, Tx};
 use types::{
     AccountId, InternetGatewayId, NatGatewayId, NetworkInterfaceId, PartId, Region, RouteTableAssociationId,
-    RouteTableId, SubnetId, VpcId,
+    RouteTableId, SubnetId, VpcEndpointId, VpcId, VpcPeeringConnectionId,
 };
 use wire::ApiError;
 
@@ -56,6 +56,10 @@ pub enum Target {
     NatGateway(NatGatewayId),
     /// An interface.
     NetworkInterface(NetworkInterfaceId),
+    /// A VPC peering connection.
+    Peering(VpcPeeringConnectionId),
+    /// A gateway endpoint: the route is the endpoint's own and comes and goes with its association.
+    Endpoint(VpcEndpointId),
 }
 
 /// The use of a route table.
@@ -228,6 +232,8 @@ struct RouteDescription {
     nat_gateway_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     network_interface_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vpc_peering_connection_id: Option<String>,
     origin: &'static str,
     state: &'static str,
 }
@@ -268,6 +274,8 @@ impl RouteTableDescription {
                 Target::InternetGateway(id) => shown.gateway_id = Some(id.to_string()),
                 Target::NatGateway(id) => shown.nat_gateway_id = Some(id.to_string()),
                 Target::NetworkInterface(id) => shown.network_interface_id = Some(id.to_string()),
+                Target::Peering(id) => shown.vpc_peering_connection_id = Some(id.to_string()),
+                Target::Endpoint(id) => shown.gateway_id = Some(id.to_string()),
             }
             let resolved = route::resolve(rows, &table.account, &table.region, &table.vpc_id, &route.target);
             if resolved == desired::RouteTarget::Blackhole {

@@ -31,6 +31,9 @@ pub(super) fn project(rows: &Snapshot, settings: &Settings) -> Edge {
         host_address: settings.host_address,
         listeners: ports.into_iter().map(|(port, routes)| HostListener { port, routes }).collect(),
         aws_endpoints: super::endpoints(&Region::all().collect::<Vec<_>>()),
+        vpc_endpoints: Vec::new(),
+        internet: false,
+        internet_hosts: Vec::new(),
         certificate_chain: settings.certificate_chain.clone(),
         private_key: settings.private_key.clone(),
     }

@@ -67,6 +67,9 @@ pub fn project(
         network_acls: acls.iter().map(|acl| network_acl(acl)).collect(),
         security_groups: security_groups(rows, &prefix, vpc_id),
         interfaces,
+        prefix_lists: Vec::new(),
+        peerings: Vec::new(),
+        gateway_endpoints: Vec::new(),
     })
 }
 
@@ -96,6 +99,7 @@ fn route_table(rows: &Snapshot, table: &RouteTable) -> desired::RouteTable {
     let route = |route: &route_table::Route| desired::Route {
         destination: route.destination,
         target: crate::ec2::route::resolve(rows, &table.account, &table.region, &table.vpc_id, &route.target),
+        prefix_list: None,
     };
     desired::RouteTable {
         id: table.id.clone(),

@@ -48,6 +48,9 @@ impl Stage {
             host_address: Ipv4Addr::new(127, a + 100, b, c),
             listeners: vec![HostListener { port: PORT, routes: vec![route] }],
             aws_endpoints: Vec::new(),
+            vpc_endpoints: Vec::new(),
+            internet: false,
+            internet_hosts: Vec::new(),
             certificate_chain: String::new(),
             private_key: String::new(),
         };
