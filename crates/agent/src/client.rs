@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use desired::{Frames, Host, HostError, MessageError, Observed, Part};
-use types::{PartId, VpcId};
+use types::{NetworkInterfaceId, PartId, VpcId};
 
+use crate::network::Listening;
 use crate::own_dir;
 use crate::protocol::{Reply, Request, Summary};
 
@@ -82,6 +83,17 @@ impl Client {
     pub fn counters(&self, vpc: &VpcId) -> Result<Option<BTreeMap<String, u64>>, HostError> {
         match self.ask(&Request::Counters(vpc.clone()), PATIENCE)? {
             Reply::Counters(counters) => Ok(counters),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// What programs in an interface's namespace listen on; see [`crate::network::Network::listening`].
+    ///
+    /// # Errors
+    /// When the agent does not answer, or the kernel refuses.
+    pub fn listening(&self, interface: &NetworkInterfaceId) -> Result<Option<Vec<Listening>>, HostError> {
+        match self.ask(&Request::Listening(interface.clone()), PATIENCE)? {
+            Reply::Listening(listening) => Ok(listening),
             other => Err(unexpected(&other)),
         }
     }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use desired::{Observed, Part};
 use serde::{Deserialize, Serialize};
-use types::{PartId, VpcId};
+use types::{NetworkInterfaceId, PartId, VpcId};
+
+use crate::network::Listening;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -18,6 +20,8 @@ pub(crate) enum Request {
     Parts,
     /// Tell how many packets each counter of a VPC has counted.
     Counters(VpcId),
+    /// Tell what programs in an interface's namespace listen on.
+    Listening(NetworkInterfaceId),
     /// Tell how things are.
     Status,
     /// End everything that was made, then the agent.
@@ -35,6 +39,8 @@ pub(crate) enum Reply {
     Parts(Vec<PartId>),
     /// None: the VPC has no namespace.
     Counters(Option<BTreeMap<String, u64>>),
+    /// None: the interface has no namespace.
+    Listening(Option<Vec<Listening>>),
     Status(Summary),
     /// Not now, but later.
     Busy(String),

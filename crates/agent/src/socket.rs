@@ -78,6 +78,10 @@ fn reply(machine: &Arc<Machine>, request: Request) -> Reply {
             Ok(counters) => Reply::Counters(counters),
             Err(error) => Reply::Refused(error.to_string()),
         },
+        Request::Listening(interface) => match machine.network.listening(&interface) {
+            Ok(listening) => Reply::Listening(listening),
+            Err(error) => Reply::Refused(error.to_string()),
+        },
         Request::Status => Reply::Status(machine.summary()),
         Request::Down { .. } => Reply::Refused("not asked here".to_owned()),
     }

@@ -259,3 +259,13 @@ fn two_vpcs_with_the_same_ranges_addresses_and_macs_do_not_meet() {
     assert_eq!(get(&world.path(LB0), TASK0_IP, 3000), "a-task saw 10.194.0.10");
     assert!(!world.path(&b_task0).exists());
 }
+
+#[test]
+fn what_a_program_listens_on_is_seen_in_its_own_namespace_alone() {
+    let (world, _vpc) = World::article();
+    let _server = Server::start(&world.path(TASK0), TASK0_IP, 3000, "task0");
+    let found = world.network.listening(&TASK0.into()).unwrap().unwrap();
+    assert!(found.iter().any(|one| one.protocol == 6 && one.takes(TASK0_IP, 3000)), "{found:?}");
+    assert_eq!(world.network.listening(&TASK1.into()).unwrap(), Some(Vec::new()));
+    assert_eq!(world.network.listening(&"eni-0000000000000dead".into()).unwrap(), None);
+}

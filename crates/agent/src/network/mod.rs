@@ -11,6 +11,7 @@ mod converge;
 mod filter;
 mod flows;
 mod internet;
+mod listening;
 mod matches;
 mod nat_gateway;
 mod network_acl;
@@ -31,6 +32,7 @@ pub use filter::{
     SPOOFED, TABLE,
 };
 pub use internet::HOST;
+pub use listening::Listening;
 pub use plan::{InternetPlan, LegPlan, NamespacePlan, PlanError, VpcPlan, compile, internet_link, leg_link};
 pub use security_group::{Direction, rule_counter};
 
