@@ -40,7 +40,7 @@ fn a_security_group_rule_becomes_a_packet_filter() {
         ct state established ct direction original ct mark & 0x1 == 0x1 accept
         ct state established ct direction reply ct mark & 0x2 == 0x2 accept
         iifname vmap @sg_out
-        counter name denied/security-group-egress"#]]
+        counter name denied/security-group-egress log prefix "denied/security-group-egress" group 1 snaplen 80"#]]
     .assert_eq(&chain(&vpc, "sg_egress"));
     eni(&mut vpc, TASK0).security_groups = vec![SG_ECS.into(), SG_DEFAULT.into()];
     expect![[r#"
@@ -59,9 +59,9 @@ fn a_network_acl_is_an_ordered_list_that_ends_with_a_denial() {
     vpc.network_acls[0].ingress =
         vec![entry(200, true, "10.0.0.0/8", Some((1024, 65535))), entry(100, false, "10.194.1.0/24", None)];
     expect![[r#"
-        ip saddr 10.194.1.0/24 counter name acl-0000000000000000a/ingress/100 drop
+        ip saddr 10.194.1.0/24 counter name acl-0000000000000000a/ingress/100 log prefix "acl-0000000000000000a/ingress/100" group 1 snaplen 80 drop
         meta l4proto 6 th dport 1024-65535 ip saddr 10.0.0.0/8 counter name acl-0000000000000000a/ingress/200 accept
-        counter name acl-0000000000000000a/ingress/default drop"#]]
+        counter name acl-0000000000000000a/ingress/default log prefix "acl-0000000000000000a/ingress/default" group 1 snaplen 80 drop"#]]
     .assert_eq(&chain(&vpc, "acl-0000000000000000a/ingress"));
 }
 

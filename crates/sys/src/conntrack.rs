@@ -1,8 +1,12 @@
 //! The flows that conntrack knows, and forgetting some of them.
 
+mod entry;
+
 use std::net::Ipv4Addr;
 
 use nix::errno::Errno;
+
+pub use entry::{Accounts, Carried, Entry, TcpState, Tuple};
 
 use crate::error::Result;
 use crate::netfilter::{Attributes, Messages, NLM_F_ACK, NLM_F_DUMP, Socket, attribute};

@@ -12,6 +12,7 @@ pub mod mount;
 mod netfilter;
 pub mod netlink;
 pub mod netns;
+pub mod nflog;
 pub mod nft;
 pub mod process;
 pub mod signals;

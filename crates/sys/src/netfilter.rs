@@ -1,6 +1,7 @@
 //! nfnetlink, which nf_tables and conntrack share: attributes, messages, the socket.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use netlink_sys::{SocketAddr, protocols::NETLINK_NETFILTER};
 use nix::errno::Errno;
@@ -200,6 +201,48 @@ impl Socket {
                 }
             }
         }
+    }
+}
+
+impl Socket {
+    /// Sets how much the kernel keeps for a socket that is not read, in bytes as it counts them.
+    pub(crate) fn limit_room(&self, bytes: usize) -> Result<()> {
+        let doing = || "set the size of a netfilter socket".to_owned();
+        setsockopt(&self.0, sockopt::RcvBufForce, &bytes)
+            .or_else(|_| setsockopt(&self.0, sockopt::RcvBuf, &bytes))
+            .doing(doing)
+    }
+
+    /// Joins a multicast group.
+    pub(crate) fn join(&mut self, group: u32) -> Result<()> {
+        self.0.add_membership(group).doing(|| format!("listen to the netfilter group {group}"))
+    }
+
+    /// Calls `each` with the type and attributes of every message that waits. Gives back whether the kernel had no room
+    /// for some.
+    pub(crate) fn drain(&self, doing: &dyn Fn() -> String, mut each: impl FnMut(u16, &[u8])) -> Result<bool> {
+        let mut overrun = false;
+        let mut buffer = Vec::with_capacity(1 << 17);
+        loop {
+            buffer.clear();
+            match self.0.recv(&mut buffer, libc::MSG_DONTWAIT) {
+                Ok(_) => {
+                    for frame in frames(&buffer) {
+                        each(frame.kind, frame.body.get(4..).unwrap_or_default());
+                    }
+                }
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => return Ok(overrun),
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => (),
+                Err(cause) if cause.raw_os_error() == Some(libc::ENOBUFS) => overrun = true,
+                Err(cause) => return Err(cause).doing(doing),
+            }
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

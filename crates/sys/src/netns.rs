@@ -80,6 +80,17 @@ pub fn within<T: Send>(path: &Path, work: impl FnOnce() -> T + Send) -> Result<T
     })
 }
 
+/// Runs `work` on a fresh thread in a new namespace that nothing else is in, and which ends with it.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
+    on_thread(|| {
+        unshare(CloneFlags::CLONE_NEWNET).doing(|| "make a network namespace".to_owned())?;
+        Ok(work())
+    })
+}
+
 fn on_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| match scope.spawn(work).join() {
         Ok(value) => value,

@@ -62,6 +62,7 @@ fn everything() -> Table {
             E::SetMark(7),
         ],
         vec![E::SetMarkFrom { fields: vec![Field::OutputInterface], map: text("marks") }],
+        vec![E::Log { group: 1, prefix: text("denied/here") }, E::Verdict(Verdict::Return)],
         vec![E::State(vec![State::Established, State::Related]), E::Original(true), E::FlowMark(1)],
         vec![E::DestinationTranslated(false), E::SetFlowMark(2), E::Verdict(Verdict::Goto(text("end")))],
         vec![E::Within(Field::Destination, Operator::IsNot, "10.0.0.0/8".parse().unwrap())],

@@ -34,6 +34,8 @@ pub const EGRESS_DENIED: &str = "denied/security-group-egress";
 pub const INGRESS_DENIED: &str = "denied/security-group-ingress";
 /// Packets to the router itself for which there is no service.
 pub const NO_SERVICE: &str = "denied/router";
+/// The group of the log that refused packets are handed to.
+pub const LOG_GROUP: u16 = 1;
 
 /// TCP through an internet gateway: 1500 bytes less the IP and TCP headers.
 const INTERNET_SEGMENT: u16 = 1460;
@@ -68,6 +70,11 @@ impl Writer {
     fn base(&mut self, name: &str, base: Base, rules: Vec<Rule>) {
         self.table.chains.insert(name.to_owned(), Chain { base: Some(base), rules });
     }
+}
+
+/// Hands a packet that is refused to who collects flow records. The name is the counter's: it is the reason.
+pub(super) fn log(name: &str) -> E {
+    E::Log { group: LOG_GROUP, prefix: name.to_owned() }
 }
 
 fn filter(hook: Hook, priority: i32, accept: bool) -> Base {
@@ -164,7 +171,7 @@ fn classify(writer: &mut Writer) {
         vec![from(INTERNET_GATEWAY), E::SetMark(0), accept()],
         vec![is_in(&[InputInterface, Source], "eni_address"), mark(), accept()],
         vec![is_in(&[InputInterface], "eni_unchecked"), mark(), accept()],
-        vec![writer.count(SPOOFED)],
+        vec![writer.count(SPOOFED), log(SPOOFED)],
     ];
     // Before conntrack, so that a spoofed packet leaves no flow behind.
     writer.base("classify", filter(Hook::Prerouting, -300, false), rules);
@@ -172,7 +179,7 @@ fn classify(writer: &mut Writer) {
         vec![to(INTERNET_GATEWAY), accept()],
         vec![is_in(&[OutputInterface, Destination], "eni_address"), accept()],
         vec![is_in(&[OutputInterface], "eni_unchecked"), accept()],
-        vec![writer.count(MISDIRECTED)],
+        vec![writer.count(MISDIRECTED), log(MISDIRECTED)],
     ];
     writer.base("check_destination", filter(Hook::Forward, -40, false), rules);
 }
@@ -186,12 +193,13 @@ fn internet_gateway(writer: &mut Writer) {
     writer.base("igw_out", nat(Hook::Postrouting, 100), vec![rule]);
     let rules = vec![
         // Such a packet would not be translated.
-        vec![E::State(vec![State::Invalid]), writer.count(INVALID), drop()],
+        vec![E::State(vec![State::Invalid]), writer.count(INVALID), log(INVALID), drop()],
         vec![
             to(INTERNET_GATEWAY),
             E::Original(true),
             is_not_in(&[Field::Source], "has_public"),
             writer.count(NO_PUBLIC_ADDRESS),
+            log(NO_PUBLIC_ADDRESS),
             drop(),
         ],
         vec![
@@ -234,7 +242,7 @@ pub(super) fn security_group_bases(writer: &mut Writer) {
         tracked(false, security_group::RECEIVER),
         // `jump`, not `goto`, in the map: else the counter behind it would never count.
         vec![verdict_of(Field::InputInterface, "sg_out")],
-        vec![writer.count(EGRESS_DENIED)],
+        vec![writer.count(EGRESS_DENIED), log(EGRESS_DENIED)],
     ];
     writer.base("sg_egress", filter(Hook::Forward, 0, false), rules);
     let rules = vec![
@@ -244,7 +252,7 @@ pub(super) fn security_group_bases(writer: &mut Writer) {
         tracked(true, security_group::RECEIVER),
         tracked(false, security_group::SENDER),
         vec![verdict_of(Field::OutputInterface, "sg_in")],
-        vec![writer.count(INGRESS_DENIED)],
+        vec![writer.count(INGRESS_DENIED), log(INGRESS_DENIED)],
     ];
     writer.base("sg_ingress", filter(Hook::Forward, 10, false), rules);
 }

@@ -22,14 +22,14 @@ mod vpc;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sys::{netns, nft};
 use types::{NetworkInterfaceId, VpcId};
 
 pub use filter::{
-    EGRESS_DENIED, INGRESS_DENIED, INVALID, MISDIRECTED, NO_PUBLIC_ADDRESS, NO_SERVICE, NOT_ADDRESSED,
-    SPOOFED, TABLE,
+    EGRESS_DENIED, INGRESS_DENIED, INVALID, LOG_GROUP, MISDIRECTED, NO_PUBLIC_ADDRESS, NO_SERVICE,
+    NOT_ADDRESSED, SPOOFED, TABLE,
 };
 pub use internet::HOST;
 pub use listening::Listening;
@@ -85,6 +85,8 @@ pub struct Network {
     vpcs: Mutex<BTreeMap<VpcId, Arc<Mutex<Memory>>>>,
     /// The public addresses on the `internet` namespace's own interface beside [`HOST`]; held while it is changed.
     endpoints: Mutex<BTreeSet<Ipv4Addr>>,
+    /// See [`Network::logs`].
+    logs: OnceLock<bool>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -94,7 +96,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Network {
     /// The namespaces below a state folder, made or not.
     pub fn new(state: &Path) -> Self {
-        Self { folder: state.join("netns"), vpcs: Mutex::default(), endpoints: Mutex::default() }
+        Self {
+            folder: state.join("netns"),
+            vpcs: Mutex::default(),
+            endpoints: Mutex::default(),
+            logs: OnceLock::new(),
+        }
+    }
+
+    /// Whether the kernel hands out refused packets. Without that there are no records of them; everything else is as
+    /// ever.
+    pub fn logs(&self) -> bool {
+        *self.logs.get_or_init(|| netns::apart(nft::can_log).unwrap_or(false))
     }
 
     /// Where a namespace is bound: `internet`, a VPC's or an interface's id.

@@ -3,7 +3,7 @@
 use desired::{NetworkAcl, NetworkAclEntry, Vpc};
 use sys::nft::{Expression as E, Field, Operator, Rule, Set, Type, Value, Verdict};
 
-use super::filter::{Writer, accept, drop, network_acl_bases};
+use super::filter::{Writer, accept, drop, log, network_acl_bases};
 use super::matches;
 
 pub(super) fn write(writer: &mut Writer, vpc: &Vpc) {
@@ -32,11 +32,17 @@ fn chain(writer: &mut Writer, acl: &NetworkAcl, direction: &str, end: Field, ent
         if entry.cidr_block.prefix_len() > 0 {
             rule.push(E::Within(end, Operator::Is, entry.cidr_block));
         }
-        rule.push(writer.count(&format!("{name}/{}", entry.number)));
-        rule.push(if entry.allow { accept() } else { drop() });
+        let counter = format!("{name}/{}", entry.number);
+        rule.push(writer.count(&counter));
+        if entry.allow {
+            rule.push(accept());
+        } else {
+            rule.extend([log(&counter), drop()]);
+        }
         rules.push(rule);
     }
     // What AWS shows as `*`.
-    rules.push(vec![writer.count(&format!("{name}/default")), drop()]);
+    let counter = format!("{name}/default");
+    rules.push(vec![writer.count(&counter), log(&counter), drop()]);
     writer.chain(&name, rules);
 }

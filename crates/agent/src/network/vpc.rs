@@ -25,7 +25,10 @@ impl Network {
     /// # Errors
     /// When the VPC contradicts itself or the kernel refuses: it is to be tried again.
     pub fn apply(&self, vpc: &Vpc) -> Result<(), NetworkError> {
-        let plan = compile(vpc)?;
+        let mut plan = compile(vpc)?;
+        if !self.logs() {
+            plan.router.table = plan.router.table.map(sys::nft::Table::without_logs);
+        }
         if plan.legs.is_empty() {
             return self.remove(&vpc.id);
         }

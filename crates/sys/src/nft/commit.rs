@@ -206,6 +206,15 @@ pub fn replace(table: &Table) -> Result<()> {
     })
 }
 
+/// Whether the kernel knows [`Expression::Log`](super::Expression::Log). Leaves a table behind: for a namespace of the
+/// question's own ([`crate::netns::apart`]).
+pub fn can_log() -> bool {
+    let rule = vec![super::Expression::Log { group: 1, prefix: "?".to_owned() }];
+    let chain = super::Chain { base: None, rules: vec![rule] };
+    let chains = [("log".to_owned(), chain)].into();
+    replace(&Table { name: "log".to_owned(), chains, ..Table::default() }).is_ok()
+}
+
 /// The number of transactions that the calling thread's namespace has seen: when it is what it was, nobody has changed
 /// a table.
 ///

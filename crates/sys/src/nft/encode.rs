@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Expression, Field, Operator, Rule, Set, Type, Value, Verdict};
+use super::{Expression, Field, LOGGED_BYTES, Operator, Rule, Set, Type, Value, Verdict};
 use crate::netfilter::Attributes;
 
 /// The verdict's register.
@@ -231,6 +231,10 @@ impl Program {
             Expression::Count(counter) => {
                 const NFT_OBJECT_COUNTER: u32 = 1;
                 self.emit("objref", &Attributes::new().u32(1, NFT_OBJECT_COUNTER).text(2, counter));
+            }
+            Expression::Log { group, prefix } => {
+                let data = Attributes::new().bytes(1, &group.to_be_bytes()).text(2, prefix);
+                self.emit("log", &data.u32(3, LOGGED_BYTES));
             }
             Expression::DestinationFrom { map } => {
                 self.load(Field::Destination, REGISTER);

@@ -103,6 +103,14 @@ pub enum Expression {
     SetFlowMark(u32),
     /// Counts in a named counter.
     Count(String),
+    /// Hands a copy of the packet's first [`LOGGED_BYTES`](super::LOGGED_BYTES) to who listens
+    /// ([`crate::nflog::Listener`]), and goes on. Nothing happens when nobody does.
+    Log {
+        /// The group that is listened to.
+        group: u16,
+        /// What the listener is told beside the packet, at most 127 bytes.
+        prefix: String,
+    },
     /// Translates the destination to what a map says for it; does not match when it says nothing.
     DestinationFrom {
         /// The map from address to address.

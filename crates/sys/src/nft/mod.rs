@@ -16,9 +16,12 @@ use std::net::Ipv4Addr;
 
 use serde::Serialize;
 
-pub use commit::{CommitError, commit, counters, generation, replace};
+pub use commit::{CommitError, can_log, commit, counters, generation, replace};
 pub use diff::{Change, diff};
 pub use expression::{Expression, Field, Operator, State};
+
+/// How much of a packet [`Expression::Log`] copies, in bytes: the longest IPv4 header and TCP's without options.
+pub const LOGGED_BYTES: u32 = 80;
 
 /// A table: everything that is in one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -141,6 +144,17 @@ pub enum Hook {
     Output = 3,
     /// After the route was looked up.
     Postrouting = 4,
+}
+
+impl Table {
+    /// The same table without [`Expression::Log`], for a kernel that has none.
+    #[must_use]
+    pub fn without_logs(mut self) -> Self {
+        for rule in self.chains.values_mut().flat_map(|chain| &mut chain.rules) {
+            rule.retain(|expression| !matches!(expression, Expression::Log { .. }));
+        }
+        self
+    }
 }
 
 /// A rule: expressions that are tried in order until one does not match.

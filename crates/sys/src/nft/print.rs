@@ -2,7 +2,10 @@
 
 use std::fmt::{Display, Formatter, Result, Write};
 
-use super::{Base, Chain, Expression, Field, Hook, Kind, Operator, Set, State, Table, Type, Value, Verdict};
+use super::{
+    Base, Chain, Expression, Field, Hook, Kind, LOGGED_BYTES, Operator, Set, State, Table, Type, Value,
+    Verdict,
+};
 
 impl Display for Table {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -169,6 +172,9 @@ impl Display for Expression {
             Expression::FlowMark(bits) => write!(f, "ct mark & {bits:#x} == {bits:#x}"),
             Expression::SetFlowMark(bits) => write!(f, "ct mark set ct mark | {bits:#x}"),
             Expression::Count(counter) => write!(f, "counter name {counter}"),
+            Expression::Log { group, prefix } => {
+                write!(f, "log prefix \"{prefix}\" group {group} snaplen {LOGGED_BYTES}")
+            }
             Expression::DestinationFrom { map } => write!(f, "dnat to ip daddr map @{map}"),
             Expression::SourceFrom { map } => write!(f, "snat to ip saddr map @{map}"),
             Expression::SourceTo { address, ports: None } => write!(f, "snat to {address}"),
