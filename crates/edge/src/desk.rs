@@ -4,7 +4,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,19 +15,21 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use types::PartId;
 
-use crate::{Taken, World, endpoint, host};
+use crate::endpoint::{self, Endpoints, Place};
+use crate::inside::Inside;
+use crate::{Taken, World, host};
 
 /// From one try to the next while something could not be done.
 const SOON: Duration = Duration::from_millis(500);
 
-/// From one look at the namespace to the next when nothing is amiss.
+/// From one look at the namespaces to the next when nothing is amiss.
 const LATER: Duration = Duration::from_secs(2);
 
 /// The listeners that are open. Dropping a set closes its listener.
 #[derive(Default)]
 struct Open {
     ports: BTreeMap<SocketAddrV4, JoinSet<()>>,
-    endpoints: BTreeMap<Ipv4Addr, Endpoint>,
+    endpoints: BTreeMap<Place, Endpoint>,
 }
 
 struct Endpoint {
@@ -43,7 +45,7 @@ pub(crate) async fn keep(world: Arc<World>, news: News) {
     loop {
         let now = taken.borrow_and_update().clone();
         let listeners = open.host_ports(&world, &now);
-        let error = open.aws_endpoints(&world, &now).await;
+        let error = open.endpoints(&world, &now).await;
         let settled = error.is_none() && listeners.iter().all(|listener| listener.error.is_none());
         news.publish(match &now.edge {
             Some(_) => Observation::Edge(EdgeStatus { generation: now.generation, listeners, error }),
@@ -90,50 +92,56 @@ impl Open {
         wanted.into_iter().map(open).collect()
     }
 
-    /// The first thing that is wrong with the endpoints or the namespace.
-    async fn aws_endpoints(&mut self, world: &Arc<World>, now: &Taken) -> Option<String> {
-        let (wanted, mut error) = match &now.tls {
-            Ok(configs) => (configs.iter().map(|(address, _)| *address).collect(), None),
-            Err(why) => (BTreeSet::new(), Some(why.clone())),
-        };
-        let namespace = world.inside.identity();
-        self.endpoints.retain(|address, endpoint| {
-            wanted.contains(address) && Some(endpoint.namespace) == namespace && runs(&mut endpoint.accepting)
+    /// The first thing that is wrong with the endpoints or the `internet` namespace.
+    async fn endpoints(&mut self, world: &Arc<World>, now: &Taken) -> Option<String> {
+        let (none, mut error) = (Endpoints::new(), now.endpoints.as_ref().err().cloned());
+        let wanted = now.endpoints.as_ref().unwrap_or(&none);
+        let ports = now.edge.as_ref().is_some_and(|edge| !edge.listeners.is_empty());
+        if ports && world.inside.identity().is_none() {
+            error.get_or_insert_with(|| missing(&world.inside));
+        }
+        // Those of a namespace that is gone, or that another has taken the place of, are closed: they would keep it alive.
+        let found: BTreeMap<&Place, Option<(u64, u64)>> =
+            wanted.keys().map(|place| (place, world.namespaces.named(&place.namespace).identity())).collect();
+        self.endpoints.retain(|place, open| {
+            found.get(place).is_some_and(|found| *found == Some(open.namespace)) && runs(&mut open.accepting)
         });
-        let Some(namespace) = namespace else {
-            let needed = now
-                .edge
-                .as_ref()
-                .is_some_and(|edge| !edge.listeners.is_empty() || !edge.aws_endpoints.is_empty());
-            let path = world.inside.path().display();
-            let missing = || format!("the network namespace {path} is not there yet: the agent makes it");
-            return error.or_else(|| needed.then(missing));
-        };
-        for address in wanted {
-            if self.endpoints.contains_key(&address) {
+        for (place, found) in found {
+            if self.endpoints.contains_key(place) {
                 continue;
             }
-            let listener = world.inside.listener(SocketAddrV4::new(address, endpoint::PORT)).await;
-            match listener {
-                Ok(listener) => {
-                    let carrying = world.clone();
-                    let work = move |client| {
-                        let world = carrying.clone();
-                        async move { endpoint::carry(&world, client, address).await }
-                    };
-                    let accepting = accept(listener, world.inside_connections.clone(), work);
-                    self.endpoints.insert(address, Endpoint { namespace, accepting });
+            let opened = match found {
+                Some(namespace) => {
+                    self.open(world, place, namespace).await.map_err(|cause| cause.to_string())
                 }
-                Err(cause) => {
-                    let port = endpoint::PORT;
-                    error.get_or_insert(format!(
-                        "the AWS endpoint {address}:{port} is not answered inside VPCs: {cause}"
-                    ));
-                }
+                None => Err(missing(&world.namespaces.named(&place.namespace))),
+            };
+            if let (Err(cause), Some(endpoint)) = (opened, wanted.get(place)) {
+                error.get_or_insert_with(|| {
+                    let (called, address, port) = (&endpoint.called, place.address, endpoint::PORT);
+                    format!("{called} is not answered at {address}:{port} inside VPCs: {cause}")
+                });
             }
         }
         error
     }
+
+    async fn open(&mut self, world: &Arc<World>, place: &Place, namespace: (u64, u64)) -> io::Result<()> {
+        let address = SocketAddrV4::new(place.address, endpoint::PORT);
+        let listener = world.namespaces.named(&place.namespace).listener(address).await?;
+        let (carrying, at) = (world.clone(), place.clone());
+        let work = move |client| {
+            let (world, place) = (carrying.clone(), at.clone());
+            async move { endpoint::carry(&world, client, &place).await }
+        };
+        let accepting = accept(listener, world.inside_connections.clone(), work);
+        self.endpoints.insert(place.clone(), Endpoint { namespace, accepting });
+        Ok(())
+    }
+}
+
+fn missing(inside: &Inside) -> String {
+    format!("the network namespace {} is not there yet: the agent makes it", inside.path().display())
 }
 
 /// Whether a listener's task goes on.

@@ -1,5 +1,6 @@
-//! AWS's own names inside VPCs: TLS ends here, and the bytes in it go to `serve` as they are.
+//! AWS's own names inside VPCs, on the internet and at VPC endpoints: TLS ends here, and the bytes in it go to `serve` as they are.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -14,9 +15,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::World;
 use crate::relay::relay;
 use crate::route::covers;
+use crate::{INTERNET, World};
 
 /// The port of HTTPS.
 pub(crate) const PORT: u16 = 443;
@@ -34,13 +35,31 @@ impl ResolvesServerCert for ByName {
     }
 }
 
-/// The endpoints' TLS, by address.
-pub(crate) type Configs = Vec<(Ipv4Addr, Arc<ServerConfig>)>;
+/// Where an endpoint is answered.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// The namespace's name.
+    pub(crate) namespace: String,
+    /// The address, in that namespace.
+    pub(crate) address: Ipv4Addr,
+}
 
-/// Makes the endpoints' TLS of an edge's certificate chain and key.
-pub(crate) fn configs(edge: &Edge) -> Result<Configs, String> {
-    if edge.aws_endpoints.is_empty() {
-        return Ok(Vec::new());
+/// An endpoint as it is answered.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    /// The VPC endpoint's id, or "the AWS endpoint", for messages.
+    pub(crate) called: String,
+    /// Its TLS.
+    config: Arc<ServerConfig>,
+}
+
+/// The endpoints, by place.
+pub(crate) type Endpoints = BTreeMap<Place, Endpoint>;
+
+/// Makes the endpoints of an edge, with the TLS of its certificate chain and key.
+pub(crate) fn endpoints(edge: &Edge) -> Result<Endpoints, String> {
+    if edge.aws_endpoints.is_empty() && edge.vpc_endpoints.is_empty() {
+        return Ok(Endpoints::new());
     }
     let unusable = |what: &str, why: &dyn std::fmt::Display| {
         format!("the AWS endpoints are not answered: the {what} cannot be used: {why}")
@@ -55,23 +74,31 @@ pub(crate) fn configs(edge: &Edge) -> Result<Configs, String> {
     let key = CertifiedKey::from_der(chain, key, &provider)
         .map_err(|why| unusable("certificate chain with its key", &why))?;
     let key = Arc::new(key);
-    let mut configs = Vec::new();
-    for endpoint in &edge.aws_endpoints {
-        let resolver = ByName { names: endpoint.names.clone(), key: key.clone() };
+    let endpoint = |called: &str, names: &[String]| {
+        let resolver = ByName { names: names.to_vec(), key: key.clone() };
         let mut config = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|why| unusable("TLS provider", &why))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        configs.push((endpoint.address, Arc::new(config)));
+        Ok::<_, String>(Endpoint { called: called.to_owned(), config: Arc::new(config) })
+    };
+    let mut endpoints = Endpoints::new();
+    for aws in &edge.aws_endpoints {
+        let place = Place { namespace: INTERNET.to_owned(), address: aws.address };
+        endpoints.insert(place, endpoint("the AWS endpoint", &aws.names)?);
     }
-    Ok(configs)
+    for vpc in &edge.vpc_endpoints {
+        let place = Place { namespace: vpc.namespace.clone(), address: vpc.address };
+        endpoints.insert(place, endpoint(vpc.id.as_str(), &vpc.names)?);
+    }
+    Ok(endpoints)
 }
 
 /// Carries one connection from inside to `serve`.
-pub(crate) async fn carry(world: &World, stream: TcpStream, address: Ipv4Addr) {
-    let Some((config, api)) = current(world, address) else { return };
+pub(crate) async fn carry(world: &World, stream: TcpStream, place: &Place) {
+    let Some((config, api)) = current(world, place) else { return };
     let _ = stream.set_nodelay(true);
     let handshake = TlsAcceptor::from(config).accept(stream);
     let Ok(Ok(mut inside)) = timeout(world.limits.head, handshake).await else { return };
@@ -87,8 +114,8 @@ pub(crate) async fn carry(world: &World, stream: TcpStream, address: Ipv4Addr) {
     }
 }
 
-fn current(world: &World, address: Ipv4Addr) -> Option<(Arc<ServerConfig>, SocketAddr)> {
+fn current(world: &World, place: &Place) -> Option<(Arc<ServerConfig>, SocketAddr)> {
     let taken = world.taken.borrow();
-    let (_, config) = taken.tls.as_ref().ok()?.iter().find(|(at, _)| *at == address)?;
-    Some((config.clone(), taken.edge.as_ref()?.api))
+    let endpoint = taken.endpoints.as_ref().ok()?.get(place)?;
+    Some((endpoint.config.clone(), taken.edge.as_ref()?.api))
 }

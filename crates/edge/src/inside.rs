@@ -1,4 +1,4 @@
-//! Sockets of the `internet` namespace for a process that lives in the host's own.
+//! Sockets of other network namespaces for a process that lives in the host's own.
 
 use std::fs::File;
 use std::io;
@@ -15,31 +15,51 @@ use nix::sys::socket::{
 use sys::netns;
 use tokio::sync::oneshot;
 
-/// A thread that goes into the namespace for each socket and comes back at once, so that it does not keep alive a
-/// namespace that is no longer at the path. All others never leave the host's.
+/// A thread that goes into a namespace for each socket and comes back at once, so that it does not keep alive a
+/// namespace that is no longer at its path. All others never leave the host's.
+#[derive(Debug, Clone)]
+pub(crate) struct Namespaces {
+    folder: Arc<PathBuf>,
+    orders: Sender<Order>,
+}
+
+/// A socket that is wanted.
+#[derive(Debug)]
+struct Order {
+    namespace: Arc<PathBuf>,
+    kind: SockType,
+    made: oneshot::Sender<io::Result<OwnedFd>>,
+}
+
+/// One namespace; it need not be there yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Inside {
     path: Arc<PathBuf>,
-    orders: Sender<oneshot::Sender<io::Result<OwnedFd>>>,
+    orders: Sender<Order>,
 }
 
-impl Inside {
-    /// Starts the thread for the namespace at a path; it need not be there yet.
-    pub(crate) fn start(path: PathBuf) -> io::Result<Self> {
-        let path = Arc::new(path);
-        let (orders, waiting) = channel::<oneshot::Sender<_>>();
-        let inside = path.clone();
+impl Namespaces {
+    /// Starts the thread for the namespaces that are bound in a folder.
+    pub(crate) fn start(folder: PathBuf) -> io::Result<Self> {
+        let (orders, waiting) = channel::<Order>();
         let outside = File::open("/proc/thread-self/ns/net")?;
         let work = move || {
             for order in waiting {
                 // Who ordered may have gone: the socket is closed then.
-                let _ = order.send(make(&inside, &outside));
+                let _ = order.made.send(make(&order.namespace, &outside, order.kind));
             }
         };
         std::thread::Builder::new().name("inside".to_owned()).spawn(work)?;
-        Ok(Self { path, orders })
+        Ok(Self { folder: Arc::new(folder), orders })
     }
 
+    /// The namespace of that name.
+    pub(crate) fn named(&self, name: &str) -> Inside {
+        Inside { path: Arc::new(self.folder.join(name)), orders: self.orders.clone() }
+    }
+}
+
+impl Inside {
     /// Which namespace is at the path: its device and inode. None when there is none.
     pub(crate) fn identity(&self) -> Option<(u64, u64)> {
         let metadata = netns::exists(&self.path).then(|| self.path.metadata().ok()).flatten()?;
@@ -51,16 +71,16 @@ impl Inside {
         &self.path
     }
 
-    async fn socket(&self) -> io::Result<OwnedFd> {
-        let (order, socket) = oneshot::channel();
+    async fn socket(&self, kind: SockType) -> io::Result<OwnedFd> {
+        let (made, socket) = oneshot::channel();
         let gone = || io::Error::other("the thread for sockets inside has ended");
-        self.orders.send(order).map_err(|_| gone())?;
+        self.orders.send(Order { namespace: self.path.clone(), kind, made }).map_err(|_| gone())?;
         socket.await.map_err(|_| gone())?
     }
 
     /// A listening socket. The address need not be there yet.
     pub(crate) async fn listener(&self, address: SocketAddrV4) -> io::Result<tokio::net::TcpListener> {
-        let fd = self.socket().await?;
+        let fd = self.socket(SockType::Stream).await?;
         setsockopt(&fd, sockopt::ReuseAddr, &true)?;
         setsockopt(&fd, sockopt::IpFreebind, &true)?;
         bind(fd.as_raw_fd(), &SockaddrIn::from(address))?;
@@ -74,7 +94,7 @@ impl Inside {
         source: Ipv4Addr,
         to: SocketAddrV4,
     ) -> io::Result<tokio::net::TcpStream> {
-        let fd = self.socket().await?;
+        let fd = self.socket(SockType::Stream).await?;
         // The port is chosen at connect, so that one port serves many destinations at a time.
         setsockopt(&fd, sockopt::IpBindAddressNoPort, &true)?;
         bind(fd.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(source, 0)))?;
@@ -82,12 +102,12 @@ impl Inside {
     }
 }
 
-fn make(inside: &Path, outside: &File) -> io::Result<OwnedFd> {
+fn make(inside: &Path, outside: &File, kind: SockType) -> io::Result<OwnedFd> {
     let named = |error: sys::Error| io::Error::new(error.cause.kind(), error.to_string());
     let namespace = netns::open(inside).map_err(named)?;
     netns::enter(&namespace).map_err(named)?;
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let made = socket(AddressFamily::Inet, SockType::Stream, flags, None);
+    let made = socket(AddressFamily::Inet, kind, flags, None);
     netns::enter(outside).map_err(named)?;
     Ok(made?)
 }

@@ -2,7 +2,8 @@
 //!
 //! Outside in: [`desk`] opens the host's ports; [`host`] reads the first request's [`head`], [`route`] finds the load
 //! balancer, and a socket of the namespace ([`inside`]) carries the bytes there ([`relay`]). Inside out: [`endpoint`]
-//! ends the TLS of AWS's names and carries the bytes to `serve`. Nothing is rewritten, either way.
+//! ends the TLS of AWS's names, in the `internet` namespace and in those of VPC endpoints, and carries the bytes to
+//! `serve`. Nothing is rewritten, either way.
 //!
 //! A load balancer sees the host as one address, 198.19.0.1, so that a security group rule for "my IP" can be written.
 //! When its security group drops the host's packets the client waits as it would on AWS, 130 seconds at the most.
@@ -91,7 +92,7 @@ struct Taken {
     generation: u64,
     /// None: the part shall be gone.
     edge: Option<desired::Edge>,
-    tls: Result<endpoint::Configs, String>,
+    endpoints: Result<endpoint::Endpoints, String>,
 }
 
 impl Taken {
@@ -102,14 +103,16 @@ impl Taken {
             (id, _) => return Err(format!("the edge is no part {id}")),
         };
         // A certificate that cannot be used is reported; the host ports do not need it.
-        let tls = edge.as_ref().map_or_else(|| Ok(Vec::new()), endpoint::configs);
-        Ok(Self { generation: part.generation, edge, tls })
+        let endpoints = edge.as_ref().map_or_else(|| Ok(endpoint::Endpoints::new()), endpoint::endpoints);
+        Ok(Self { generation: part.generation, edge, endpoints })
     }
 }
 
 /// What every connection needs.
 struct World {
     taken: watch::Receiver<Arc<Taken>>,
+    namespaces: inside::Namespaces,
+    /// The `internet` namespace.
     inside: inside::Inside,
     limits: Limits,
     /// Counts connections to load balancers, so that their nodes take turns.
@@ -119,7 +122,10 @@ struct World {
     inside_connections: Arc<Semaphore>,
 }
 
-/// Plays the role in `dir` (see [`desired::role`]) until it is told to stop; the namespace is `state`/netns/internet.
+/// The name of the namespace where public addresses are.
+const INTERNET: &str = "internet";
+
+/// Plays the role in `dir` (see [`desired::role`]) until it is told to stop; the namespaces are below `state`/netns.
 ///
 /// # Errors
 /// When the folder cannot be used, holds no configuration, or another process plays the role.
@@ -133,13 +139,14 @@ fn play(dir: &Path, state: &Path, limits: Limits) -> Result<(), Error> {
     let taken =
         Taken::new(role.read_config()?).map_err(|why| Error::Config { folder: dir.to_owned(), why })?;
     let (sender, taken) = watch::channel(Arc::new(taken));
-    let inside = inside::Inside::start(state.join("netns/internet")).map_err(Error::Runtime)?;
+    let namespaces = inside::Namespaces::start(state.join("netns")).map_err(Error::Runtime)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
     let descriptors = descriptors();
     let world = Arc::new(World {
         taken,
-        inside,
+        inside: namespaces.named(INTERNET),
+        namespaces,
         limits,
         turn: AtomicUsize::new(0),
         host_connections: Arc::new(Semaphore::new((descriptors / 4).min(4_096))),

@@ -27,6 +27,14 @@ pub fn endpoints(regions: &[Region]) -> Vec<AwsEndpoint> {
     ]
 }
 
+/// The names that AWS gives to interface endpoints, `<endpoint's id>-….<service>.<region>.vpce.amazonaws.com`, each
+/// service's as one wildcard ("Access an AWS service using an interface VPC endpoint", AWS PrivateLink).
+pub fn interface_endpoint_names(regions: &[Region]) -> Vec<String> {
+    let services = ["api.ecr", "dkr.ecr", "s3", "sts"];
+    let of = |region: &Region| services.map(|service| format!("*.{service}.{region}.vpce.amazonaws.com"));
+    regions.iter().flat_map(of).collect()
+}
+
 /// One part of the desired state. None: the part shall not be.
 pub fn project(rows: &Snapshot, settings: &Settings, part: &PartId) -> Option<Body> {
     match part {

@@ -26,6 +26,9 @@ pub(super) const BALANCER: Ipv4Addr = Ipv4Addr::new(198, 18, 7, 1);
 pub(super) const OTHER: Ipv4Addr = Ipv4Addr::new(198, 18, 7, 2);
 pub(super) const ENDPOINT: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 10);
 
+/// A VPC endpoint's address.
+pub(super) const PRIVATE: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 5);
+
 pub(super) struct Stage {
     folder: TempDir,
     pub(super) role: RoleDir,
@@ -62,11 +65,19 @@ impl Stage {
     /// Makes the namespace.
     pub(super) fn internet_again(&self) {
         netns::create(&self.internet()).unwrap();
-        netns::within(&self.internet(), loopback).unwrap();
+        netns::within(&self.internet(), || addresses(&[HOST_INSIDE, BALANCER, OTHER, ENDPOINT])).unwrap();
     }
 
     pub(super) fn internet(&self) -> PathBuf {
         self.folder.path().join("netns/internet")
+    }
+
+    /// Makes the namespace of a VPC endpoint's interface.
+    pub(super) fn interface(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join("netns").join(name);
+        netns::create(&path).unwrap();
+        netns::within(&path, || addresses(&[PRIVATE])).unwrap();
+        path
     }
 
     fn part(&self) -> Part {
@@ -197,10 +208,10 @@ pub(super) fn serve_one(listener: TcpListener, answer: &'static str) -> JoinHand
 }
 
 /// Brings up the calling thread's loopback and gives it the addresses that the agent would.
-fn loopback() {
+fn addresses(addresses: &[Ipv4Addr]) {
     let mut netlink = Netlink::open().unwrap();
     netlink.set_up("lo").unwrap();
-    for address in [HOST_INSIDE, BALANCER, OTHER, ENDPOINT] {
-        netlink.add_address(&Address { link: "lo".to_owned(), address: address.into() }).unwrap();
+    for address in addresses {
+        netlink.add_address(&Address { link: "lo".to_owned(), address: (*address).into() }).unwrap();
     }
 }

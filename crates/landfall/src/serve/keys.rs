@@ -194,11 +194,13 @@ fn authority() -> Result<CertificateParams, KeysError> {
     Ok(params)
 }
 
-/// The names of AWS that are answered inside VPCs, by the service that answers.
+/// The names of AWS that are answered inside VPCs: the services' own, and those of interface endpoints.
 pub fn aws_names() -> Vec<String> {
-    control::project::endpoints(&Region::all().collect::<Vec<_>>())
+    let regions: Vec<Region> = Region::all().collect();
+    control::project::endpoints(&regions)
         .into_iter()
         .flat_map(|endpoint| endpoint.names)
+        .chain(control::project::interface_endpoint_names(&regions))
         .collect()
 }
 
@@ -245,7 +247,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let keys = Keys::load_or_mint(folder.path(), None).unwrap();
         let names = aws_names();
-        assert!(names.iter().any(|name| name == "api.ecr.ap-northeast-2.amazonaws.com"), "{names:?}");
+        for name in ["api.ecr.ap-northeast-2.amazonaws.com", "*.dkr.ecr.us-east-1.vpce.amazonaws.com"] {
+            assert!(names.iter().any(|found| found == name), "{names:?}");
+        }
         let certificate = keys.certificate(names).unwrap();
         assert_eq!(certificate.chain.matches("BEGIN CERTIFICATE").count(), 2);
     }
