@@ -5,6 +5,10 @@ from .step import ec2, tagged, where
 ANYWHERE = [{"CidrIp": "0.0.0.0/0", "Description": "anywhere"}]
 
 
+# What an entry of a network ACL says of the web.
+WEB = {"Protocol": "6", "RuleAction": "allow", "CidrBlock": "0.0.0.0/0", "PortRange": {"From": 80, "To": 81}}
+
+
 def subnet(name, cidr, zone):
     return ec2(
         "CreateSubnet",
@@ -117,7 +121,29 @@ LOOK = [
         expect={"Tags": [{"Key": "stage", "ResourceId": "$vpc", "ResourceType": "vpc", "Value": "test"}]}),
     ec2("DeleteTags", {"Resources": ["$vpc", "$public_a"], "Tags": [{"Key": "stage"}]}),
     ec2("DescribeTags", where(resource_id="$vpc", key="stage"), expect={"Tags": []}),
-    ec2("DescribeNetworkAcls", where(vpc_id="$vpc"), expect={"NetworkAcls[0].IsDefault": True}),
+    ec2("DescribeNetworkAcls", where(vpc_id="$vpc"), save={"default_acl": "NetworkAcls[0].NetworkAclId"},
+        expect={"NetworkAcls[0].IsDefault": True}),
+    # A network ACL of one subnet.
+    ec2("CreateNetworkAcl", {"VpcId": "$vpc", "TagSpecifications": tagged("network-acl", "oracle")},
+        save={"acl": "NetworkAcl.NetworkAclId"}, expect={"NetworkAcl.IsDefault": False, "length(NetworkAcl.Entries)": 2}),
+    ec2("CreateNetworkAclEntry", {"NetworkAclId": "$acl", "RuleNumber": 100, "Egress": False, **WEB}),
+    ec2("CreateNetworkAclEntry", {"NetworkAclId": "$acl", "RuleNumber": 100, "Egress": False, **WEB},
+        error="NetworkAclEntryAlreadyExists"),
+    ec2("CreateNetworkAclEntry", {"NetworkAclId": "$acl", "RuleNumber": 100, "Egress": True, "Protocol": "-1",
+                                  "RuleAction": "allow", "Ipv6CidrBlock": "::/0"}),
+    ec2("ReplaceNetworkAclEntry", {"NetworkAclId": "$acl", "RuleNumber": 100, "Egress": True, "Protocol": "1",
+                                   "RuleAction": "deny", "CidrBlock": "0.0.0.0/0", "IcmpTypeCode": {"Type": 8, "Code": -1}}),
+    ec2("DescribeNetworkAcls", {"NetworkAclIds": ["$default_acl"]},
+        save={"acl_association": "NetworkAcls[0].Associations[2].NetworkAclAssociationId"},
+        expect={"NetworkAcls[0].Associations[2].SubnetId": "$private_a"}),
+    ec2("ReplaceNetworkAclAssociation", {"AssociationId": "$acl_association", "NetworkAclId": "$acl"},
+        save={"acl_association": "NewAssociationId"}),
+    ec2("DescribeNetworkAcls", {"NetworkAclIds": ["$acl"]},
+        expect={"NetworkAcls[0].Associations[0].SubnetId": "$private_a",
+                "NetworkAcls[0].Entries[?!Egress].PortRange": [{"From": 80, "To": 81}],
+                "NetworkAcls[0].Entries[?Egress].IcmpTypeCode": [{"Type": 8, "Code": -1}]}),
+    ec2("DeleteNetworkAcl", {"NetworkAclId": "$acl"}, error="DependencyViolation"),
+    ec2("DeleteNetworkAcl", {"NetworkAclId": "$default_acl"}, error="InvalidParameterValue"),
     ec2("DescribeNetworkInterfaces", where(vpc_id="$vpc"), until="length(NetworkInterfaces) == `1`",
         expect={"NetworkInterfaces[0].InterfaceType": "nat_gateway"}),
     ec2("DescribeNetworkInterfaces", where(vpc_id="$vpc"), save={"interface": "NetworkInterfaces[0].NetworkInterfaceId"}),
@@ -132,6 +158,11 @@ LOOK = [
 ]
 
 REMOVE = [
+    ec2("ReplaceNetworkAclAssociation", {"AssociationId": "$acl_association", "NetworkAclId": "$default_acl"}),
+    ec2("DeleteNetworkAclEntry", {"NetworkAclId": "$acl", "RuleNumber": 100, "Egress": True}),
+    ec2("DeleteNetworkAclEntry", {"NetworkAclId": "$acl", "RuleNumber": 100, "Egress": True},
+        error="InvalidNetworkAclEntry.NotFound"),
+    ec2("DeleteNetworkAcl", {"NetworkAclId": "$acl"}),
     ec2("DeleteRoute", {"RouteTableId": "$private", "DestinationCidrBlock": "0.0.0.0/0"}),
     ec2("DeleteRoute", {"RouteTableId": "$private", "DestinationCidrBlock": "0.0.0.0/0"}, error="InvalidRoute.NotFound"),
     *[ec2("DisassociateRouteTable", {"AssociationId": f"${subnet}_route"})

@@ -17,6 +17,8 @@ mod ip_permission;
 pub mod nat_gateway;
 mod nat_gateway_description;
 pub mod network_acl;
+mod network_acl_description;
+pub mod network_acl_entry;
 pub mod permission;
 mod public_address;
 pub(crate) mod route;
@@ -53,6 +55,8 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, AuthorizeSecurityGroupIngress, security_group_permission::authorize_ingress),
     write!(Ec2, CreateInternetGateway, internet_gateway::create),
     write!(Ec2, CreateNatGateway, nat_gateway::create),
+    write!(Ec2, CreateNetworkAcl, network_acl::create),
+    write!(Ec2, CreateNetworkAclEntry, network_acl_entry::create),
     write!(Ec2, CreateRoute, route::create),
     write!(Ec2, CreateRouteTable, route_table::create),
     write!(Ec2, CreateSecurityGroup, security_group::create),
@@ -61,6 +65,8 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, CreateVpc, vpc::create),
     write!(Ec2, DeleteInternetGateway, internet_gateway::delete),
     write!(Ec2, DeleteNatGateway, nat_gateway::delete),
+    write!(Ec2, DeleteNetworkAcl, network_acl::delete),
+    write!(Ec2, DeleteNetworkAclEntry, network_acl_entry::delete),
     write!(Ec2, DeleteRoute, route::delete),
     write!(Ec2, DeleteRouteTable, route_table::delete),
     write!(Ec2, DeleteSecurityGroup, security_group::delete),
@@ -74,7 +80,7 @@ pub const OPERATIONS: &[Operation] = &[
     read!(Ec2, DescribeDhcpOptions, dhcp_options::describe),
     read!(Ec2, DescribeInternetGateways, internet_gateway::describe),
     read!(Ec2, DescribeNatGateways, nat_gateway_description::describe),
-    read!(Ec2, DescribeNetworkAcls, network_acl::describe),
+    read!(Ec2, DescribeNetworkAcls, network_acl_description::describe),
     read!(Ec2, DescribeNetworkInterfaces, interface_description::describe),
     read!(Ec2, DescribeRegions, zone::describe_regions),
     read!(Ec2, DescribeRouteTables, route_table::describe),
@@ -91,6 +97,8 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, ModifySubnetAttribute, subnet::modify_attribute),
     write!(Ec2, ModifyVpcAttribute, vpc::modify_attribute),
     write!(Ec2, ReleaseAddress, address::release),
+    write!(Ec2, ReplaceNetworkAclAssociation, network_acl::replace_association),
+    write!(Ec2, ReplaceNetworkAclEntry, network_acl_entry::replace),
     write!(Ec2, ReplaceRoute, route::replace),
     write!(Ec2, ReplaceRouteTableAssociation, route_table_association::replace_association),
     write!(Ec2, RevokeSecurityGroupEgress, security_group_permission::revoke_egress),

@@ -1,4 +1,6 @@
-//! Network ACLs: every VPC's default one, which allows all.
+//! Network ACLs: every VPC's default one, which allows all, and those that are made, which deny all at first.
+
+use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -7,10 +9,10 @@ use types::{AccountId, NetworkAclAssociationId, NetworkAclId, PartId, Region, Su
 use wire::ApiError;
 
 use crate::context::Context;
-use crate::ec2::filter::{Ask, Filter, Item, Values};
-use crate::ec2::permission::protocol_number;
-use crate::ec2::tag::{self, Tag};
-use crate::ec2::{Resource, answer};
+use crate::ec2::network_acl_description::NetworkAclDescription;
+use crate::ec2::network_acl_entry::Entry;
+use crate::ec2::tag::{self, TagSpecification};
+use crate::ec2::{DONE, Done, Resource, answer, has_dependencies, vpc};
 
 /// A network ACL.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,11 +28,14 @@ pub struct NetworkAcl {
     /// Whether new subnets get it.
     pub is_default: bool,
     /// Its entries by number, those for packets that enter a subnet. The last one, 32767, denies all and is not kept.
-    pub ingress: Vec<desired::NetworkAclEntry>,
+    pub ingress: Vec<Entry>,
     /// Those for packets that leave a subnet.
-    pub egress: Vec<desired::NetworkAclEntry>,
+    pub egress: Vec<Entry>,
     /// The subnets that it holds for.
     pub associations: Vec<Association>,
+    /// The token that its CreateNetworkAcl call gave.
+    #[serde(default)]
+    pub client_token: Option<String>,
 }
 
 /// A subnet's ACL.
@@ -53,17 +58,25 @@ impl Resource for NetworkAcl {
     }
 }
 
-/// The number that the entry shows that denies all.
-const LAST: u16 = 32_767;
+/// The network ACL of this id in the caller's account and region.
+///
+/// # Errors
+/// InvalidNetworkAclID.NotFound
+pub fn get(rows: &Snapshot, context: &Context, id: &str) -> Result<Arc<NetworkAcl>, ApiError> {
+    super::get(rows, context, id)
+}
+
+/// The most ACLs of a VPC. Source: "Amazon VPC quotas".
+const MOST: usize = 200;
 
 /// Makes a new VPC's default ACL.
 pub(super) fn create_default(rows: &mut Tx, context: &Context, vpc_id: &VpcId) -> NetworkAclId {
-    let all = vec![desired::NetworkAclEntry {
+    let all = vec![Entry {
         number: 100,
         allow: true,
         protocol: desired::Protocol::All,
         ports: None,
-        cidr_block: Ipv4Net::default(),
+        cidr_block: Ipv4Net::default().into(),
     }];
     let acl = rows.put(NetworkAcl {
         account: context.account.clone(),
@@ -74,21 +87,28 @@ pub(super) fn create_default(rows: &mut Tx, context: &Context, vpc_id: &VpcId) -
         ingress: all.clone(),
         egress: all,
         associations: Vec::new(),
+        client_token: None,
     });
     acl.id.clone()
 }
 
-/// Gives a new subnet its ACL.
-pub(super) fn associate(rows: &mut Tx, context: &Context, id: &NetworkAclId, subnet_id: &SubnetId) {
+/// Gives a subnet its ACL, and says by which association.
+pub(super) fn associate(
+    rows: &mut Tx,
+    context: &Context,
+    id: &NetworkAclId,
+    subnet_id: &SubnetId,
+) -> NetworkAclAssociationId {
+    let association = NetworkAclAssociationId::mint();
     if let Some(acl) = rows.get::<NetworkAcl>(&context.key(id)) {
         let mut acl = (*acl).clone();
-        acl.associations
-            .push(Association { id: NetworkAclAssociationId::mint(), subnet_id: subnet_id.clone() });
+        acl.associations.push(Association { id: association.clone(), subnet_id: subnet_id.clone() });
         rows.put(acl);
     }
+    association
 }
 
-/// Ends the association of a subnet that is deleted.
+/// Ends the association of a subnet that is deleted or gets another ACL.
 pub(super) fn forget_subnet(rows: &mut Tx, context: &Context, subnet_id: &SubnetId) {
     let of_subnet = |acl: &NetworkAcl| acl.associations.iter().any(|one| one.subnet_id == *subnet_id);
     let found = rows.scan::<NetworkAcl>(&context.prefix()).find(|acl| of_subnet(acl));
@@ -101,184 +121,128 @@ pub(super) fn forget_subnet(rows: &mut Tx, context: &Context, subnet_id: &Subnet
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct DescribeNetworkAcls {
+pub(super) struct CreateNetworkAcl {
+    vpc_id: String,
+    client_token: Option<String>,
     #[serde(default)]
-    filter: Vec<Filter>,
-    #[serde(default)]
-    network_acl_id: Vec<String>,
-    max_results: Option<i32>,
-    next_token: Option<String>,
+    tag_specification: Vec<TagSpecification>,
     dry_run: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct DescribeNetworkAclsResponse {
-    network_acl_set: Vec<NetworkAclDescription>,
+pub(super) struct CreateNetworkAclResponse {
+    network_acl: NetworkAclDescription,
     #[serde(skip_serializing_if = "Option::is_none")]
-    next_token: Option<String>,
+    client_token: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct NetworkAclDescription {
-    network_acl_id: String,
-    vpc_id: String,
-    owner_id: String,
-    default: bool,
-    entry_set: Vec<EntryDescription>,
-    association_set: Vec<AssociationDescription>,
-    tag_set: Vec<Tag>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct EntryDescription {
-    rule_number: u16,
-    protocol: String,
-    rule_action: &'static str,
-    egress: bool,
-    cidr_block: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    port_range: Option<PortRange>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    icmp_type_code: Option<IcmpTypeCode>,
-}
-
-#[derive(Debug, Serialize)]
-struct PortRange {
-    from: i32,
-    to: i32,
-}
-
-#[derive(Debug, Serialize)]
-struct IcmpTypeCode {
-    r#type: i32,
-    code: i32,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AssociationDescription {
-    network_acl_association_id: String,
-    network_acl_id: String,
-    subnet_id: String,
-}
-
-impl NetworkAclDescription {
-    fn new(rows: &Snapshot, context: &Context, acl: &NetworkAcl) -> Self {
-        let last = desired::NetworkAclEntry {
-            number: LAST,
-            allow: false,
-            protocol: desired::Protocol::All,
-            ports: None,
-            cidr_block: Ipv4Net::default(),
-        };
-        let entry = |egress: bool, entry: &desired::NetworkAclEntry| {
-            let icmp = entry.protocol == desired::Protocol::Icmp;
-            EntryDescription {
-                rule_number: entry.number,
-                protocol: protocol_number(entry.protocol),
-                rule_action: if entry.allow { "allow" } else { "deny" },
-                egress,
-                cidr_block: entry.cidr_block.to_string(),
-                port_range: entry
-                    .ports
-                    .filter(|_| !icmp)
-                    .map(|ports| PortRange { from: ports.from, to: ports.to }),
-                icmp_type_code: entry
-                    .ports
-                    .filter(|_| icmp)
-                    .map(|ports| IcmpTypeCode { r#type: ports.from, code: ports.to }),
-            }
-        };
-        let both = [(true, &acl.egress), (false, &acl.ingress)].into_iter();
-        let entries =
-            both.flat_map(|(egress, some)| some.iter().chain([&last]).map(move |one| entry(egress, one)));
-        let association = |one: &Association| AssociationDescription {
-            network_acl_association_id: one.id.to_string(),
-            network_acl_id: acl.id.to_string(),
-            subnet_id: one.subnet_id.to_string(),
-        };
-        Self {
-            network_acl_id: acl.id.to_string(),
-            vpc_id: acl.vpc_id.to_string(),
-            owner_id: acl.account.to_string(),
-            default: acl.is_default,
-            entry_set: entries.collect(),
-            association_set: acl.associations.iter().map(association).collect(),
-            tag_set: tag::of(rows, context, &acl.id),
-        }
-    }
-
-    fn of_entries(&self, value: impl Fn(&EntryDescription) -> Option<String>) -> Vec<String> {
-        self.entry_set.iter().filter_map(value).collect()
-    }
-}
-
-impl Item for NetworkAclDescription {
-    const FILTERS: &'static [(&'static str, Values<Self>)] = &[
-        ("association.association-id", |acl| {
-            acl.association_set.iter().map(|one| one.network_acl_association_id.clone()).collect()
-        }),
-        ("association.network-acl-id", |acl| {
-            acl.association_set.iter().map(|one| one.network_acl_id.clone()).collect()
-        }),
-        ("association.subnet-id", |acl| {
-            acl.association_set.iter().map(|one| one.subnet_id.clone()).collect()
-        }),
-        ("default", |acl| vec![acl.default.to_string()]),
-        ("entry.cidr", |acl| acl.of_entries(|entry| Some(entry.cidr_block.clone()))),
-        ("entry.egress", |acl| acl.of_entries(|entry| Some(entry.egress.to_string()))),
-        ("entry.icmp.code", |acl| {
-            acl.of_entries(|entry| entry.icmp_type_code.as_ref().map(|icmp| icmp.code.to_string()))
-        }),
-        ("entry.icmp.type", |acl| {
-            acl.of_entries(|entry| entry.icmp_type_code.as_ref().map(|icmp| icmp.r#type.to_string()))
-        }),
-        ("entry.ipv6-cidr", |_| Vec::new()),
-        ("entry.port-range.from", |acl| {
-            acl.of_entries(|entry| entry.port_range.as_ref().map(|range| range.from.to_string()))
-        }),
-        ("entry.port-range.to", |acl| {
-            acl.of_entries(|entry| entry.port_range.as_ref().map(|range| range.to.to_string()))
-        }),
-        ("entry.protocol", |acl| acl.of_entries(|entry| Some(entry.protocol.clone()))),
-        ("entry.rule-action", |acl| acl.of_entries(|entry| Some(entry.rule_action.to_owned()))),
-        ("entry.rule-number", |acl| acl.of_entries(|entry| Some(entry.rule_number.to_string()))),
-        ("network-acl-id", |acl| vec![acl.network_acl_id.clone()]),
-        ("owner-id", |acl| vec![acl.owner_id.clone()]),
-        ("vpc-id", |acl| vec![acl.vpc_id.clone()]),
-    ];
-
-    fn id(&self) -> &str {
-        &self.network_acl_id
-    }
-
-    fn tags(&self) -> &[Tag] {
-        &self.tag_set
-    }
-
-    fn not_found(id: &str) -> ApiError {
-        NetworkAcl::not_found(id)
-    }
-}
-
-pub(super) fn describe(
-    rows: &Snapshot,
+pub(super) fn create(
+    rows: &mut Tx,
     context: &Context,
-    request: DescribeNetworkAcls,
-) -> Result<DescribeNetworkAclsResponse, ApiError> {
+    request: CreateNetworkAcl,
+) -> Result<CreateNetworkAclResponse, ApiError> {
+    let vpc = vpc::get(rows, context, &request.vpc_id)?;
+    let client_token = request.client_token.filter(|token| !token.is_empty());
     let prefix = context.prefix();
-    let page = Ask {
-        ids: &request.network_acl_id,
-        filters: &request.filter,
-        max_results: request.max_results,
-        next_token: request.next_token.as_deref(),
+    let earlier = client_token.as_ref().and_then(|token| {
+        rows.scan::<NetworkAcl>(&prefix).find(|acl| acl.client_token.as_ref() == Some(token))
+    });
+    let acl = match earlier {
+        Some(acl) if acl.vpc_id == vpc.id => acl,
+        Some(_) => {
+            return Err(ApiError::new(
+                "IdempotentParameterMismatch",
+                "The client token you have provided is associated with a resource that has different parameters.",
+            ));
+        }
+        None => {
+            if rows.scan::<NetworkAcl>(&prefix).filter(|acl| acl.vpc_id == vpc.id).count() >= MOST {
+                return Err(ApiError::new(
+                    "NetworkAclLimitExceeded",
+                    "The maximum number of network ACLs has been reached.",
+                ));
+            }
+            let acl = rows.put(NetworkAcl {
+                account: context.account.clone(),
+                region: context.region.clone(),
+                id: NetworkAclId::mint(),
+                vpc_id: vpc.id.clone(),
+                is_default: false,
+                ingress: Vec::new(),
+                egress: Vec::new(),
+                associations: Vec::new(),
+                client_token: client_token.clone(),
+            });
+            tag::specify::<NetworkAcl>(rows, context, &acl.id, &request.tag_specification)?;
+            acl
+        }
+    };
+    let network_acl = NetworkAclDescription::new(rows, context, &acl);
+    answer(request.dry_run, CreateNetworkAclResponse { network_acl, client_token })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct DeleteNetworkAcl {
+    network_acl_id: String,
+    dry_run: Option<bool>,
+}
+
+pub(super) fn delete(rows: &mut Tx, context: &Context, request: DeleteNetworkAcl) -> Result<Done, ApiError> {
+    let acl = get(rows, context, &request.network_acl_id)?;
+    if acl.is_default {
+        return Err(ApiError::new(
+            "InvalidParameterValue",
+            format!("cannot delete default network ACL {}", acl.id),
+        ));
     }
-    .page(rows.scan::<NetworkAcl>(&prefix).map(|acl| NetworkAclDescription::new(rows, context, &acl)))?;
-    answer(
-        request.dry_run,
-        DescribeNetworkAclsResponse { network_acl_set: page.items, next_token: page.next_token },
-    )
+    if !acl.associations.is_empty() {
+        return Err(has_dependencies("networkAcl", &acl.id));
+    }
+    tag::forget(rows, context, &acl.id);
+    rows.delete::<NetworkAcl>(&context.key(&acl.id));
+    answer(request.dry_run, DONE)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ReplaceNetworkAclAssociation {
+    association_id: String,
+    network_acl_id: String,
+    dry_run: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ReplaceNetworkAclAssociationResponse {
+    new_association_id: String,
+}
+
+pub(super) fn replace_association(
+    rows: &mut Tx,
+    context: &Context,
+    request: ReplaceNetworkAclAssociation,
+) -> Result<ReplaceNetworkAclAssociationResponse, ApiError> {
+    let id = &request.association_id;
+    let found = rows.scan::<NetworkAcl>(&context.prefix()).find_map(|acl| {
+        let association = acl.associations.iter().find(|one| one.id.as_str() == *id)?;
+        Some((acl.vpc_id.clone(), association.subnet_id.clone()))
+    });
+    let Some((vpc_id, subnet_id)) = found else {
+        return Err(ApiError::new(
+            "InvalidAssociationID.NotFound",
+            format!("The association ID '{id}' does not exist"),
+        ));
+    };
+    let acl = get(rows, context, &request.network_acl_id)?;
+    if acl.vpc_id != vpc_id {
+        return Err(ApiError::new(
+            "InvalidParameterValue",
+            format!("networkAcl {} and subnet {subnet_id} belong to different networks", acl.id),
+        ));
+    }
+    forget_subnet(rows, context, &subnet_id);
+    let new = associate(rows, context, &acl.id, &subnet_id);
+    answer(request.dry_run, ReplaceNetworkAclAssociationResponse { new_association_id: new.to_string() })
 }

@@ -44,7 +44,7 @@ impl std::fmt::Display for Peer {
 }
 
 /// ICMP for IPv6; EC2 knows it by name.
-const ICMPV6: desired::Protocol = desired::Protocol::Number(58);
+pub(super) const ICMPV6: desired::Protocol = desired::Protocol::Number(58);
 
 /// The name or number that responses show.
 pub(super) fn protocol_name(protocol: desired::Protocol) -> String {
@@ -69,24 +69,24 @@ pub(super) fn protocol_number(protocol: desired::Protocol) -> String {
     }
 }
 
-fn parse_protocol(text: &str) -> Result<desired::Protocol, ApiError> {
-    Ok(match text.to_ascii_lowercase().as_str() {
+/// The protocol that a request names or numbers.
+pub(super) fn protocol(text: &str) -> Option<desired::Protocol> {
+    Some(match text.to_ascii_lowercase().as_str() {
         "-1" | "all" => desired::Protocol::All,
         "tcp" | "6" => desired::Protocol::Tcp,
         "udp" | "17" => desired::Protocol::Udp,
         "icmp" | "1" => desired::Protocol::Icmp,
         "icmpv6" | "58" => ICMPV6,
-        other => match other.parse::<u8>() {
-            Ok(number) => desired::Protocol::Number(number),
-            Err(_) => {
-                return Err(ApiError::new(
-                    "InvalidPermission.Malformed",
-                    format!(
-                        "Unsupported IP protocol \"{text}\" - supported: [tcp, udp, icmp, icmpv6, -1, 0-255]"
-                    ),
-                ));
-            }
-        },
+        other => desired::Protocol::Number(other.parse().ok()?),
+    })
+}
+
+fn parse_protocol(text: &str) -> Result<desired::Protocol, ApiError> {
+    protocol(text).ok_or_else(|| {
+        ApiError::new(
+            "InvalidPermission.Malformed",
+            format!("Unsupported IP protocol \"{text}\" - supported: [tcp, udp, icmp, icmpv6, -1, 0-255]"),
+        )
     })
 }
 
@@ -231,7 +231,7 @@ impl IpPermission {
 }
 
 /// Reads an IPv6 range; its host bits become zero.
-fn parse_ipv6(text: &str) -> Result<Ipv6Net, ApiError> {
+pub(super) fn parse_ipv6(text: &str) -> Result<Ipv6Net, ApiError> {
     text.parse::<Ipv6Net>()
         .map(|net| net.trunc())
         .map_err(|_| invalid(text, "cidrIpv6", "This is not a valid IPv6 CIDR block."))

@@ -1,5 +1,7 @@
 //! The service as its clients call it.
 
+mod network_acl;
+
 use std::sync::Arc;
 
 use desired::{InterfaceKind, Observation, VpcStatus};

@@ -8,6 +8,7 @@ use types::{AccountId, Region, SecurityGroupId, VpcId};
 use crate::ec2::interface::NetworkInterface;
 use crate::ec2::internet_gateway::InternetGateway;
 use crate::ec2::network_acl::NetworkAcl;
+use crate::ec2::network_acl_entry::Entry;
 use crate::ec2::route_table::{self, RouteTable};
 use crate::ec2::security_group::SecurityGroup;
 use crate::ec2::security_group_rule::{Peer, SecurityGroupRule};
@@ -109,7 +110,8 @@ fn route_table(rows: &Snapshot, table: &RouteTable) -> desired::RouteTable {
 }
 
 fn network_acl(acl: &NetworkAcl) -> desired::NetworkAcl {
-    desired::NetworkAcl { id: acl.id.clone(), ingress: acl.ingress.clone(), egress: acl.egress.clone() }
+    let entries = |some: &[Entry]| some.iter().filter_map(Entry::desired).collect();
+    desired::NetworkAcl { id: acl.id.clone(), ingress: entries(&acl.ingress), egress: entries(&acl.egress) }
 }
 
 /// All of the VPC's groups, worn or not: a group that no interface wears has no members and costs a chain.
@@ -268,9 +270,23 @@ mod tests {
         step("DisassociateRouteTable");
         run("DeleteRouteTable", &format!("RouteTableId={table}"));
         step("DeleteRouteTable");
+        let acl = make(&fixture, "CreateNetworkAcl", &format!("VpcId={vpc}"), "networkAclId");
+        step("CreateNetworkAcl");
+        let shown =
+            run("DescribeNetworkAcls", &format!("Filter.1.Name=association.subnet-id&Filter.1.Value.1={a}"));
+        let association = element(&shown, "networkAclAssociationId");
+        run("ReplaceNetworkAclAssociation", &format!("AssociationId={association}&NetworkAclId={acl}"));
+        step("ReplaceNetworkAclAssociation");
+        let entry = format!("NetworkAclId={acl}&RuleNumber=1&Egress=true");
+        run("CreateNetworkAclEntry", &format!("{entry}&Protocol=-1&RuleAction=allow&CidrBlock=0.0.0.0/0"));
+        step("CreateNetworkAclEntry");
+        run("ReplaceNetworkAclEntry", &format!("{entry}&Protocol=-1&RuleAction=deny&CidrBlock=0.0.0.0/0"));
+        step("ReplaceNetworkAclEntry");
+        run("DeleteNetworkAclEntry", &entry);
+        step("DeleteNetworkAclEntry");
         run("DeleteSubnet", &format!("SubnetId={a}"));
         step("DeleteSubnet");
-        assert_eq!(changes, 18, "every step above shows in the network");
+        assert_eq!(changes, 23, "every step above shows in the network");
     }
 
     #[test]
@@ -317,6 +333,43 @@ mod tests {
         assert_eq!(targets()[..2], [RouteTarget::Blackhole, RouteTarget::Blackhole]);
         let shown = fixture.ok(Service::Ec2, "DescribeRouteTables", &format!("RouteTableId.1={table}"));
         assert_eq!(shown.matches("<state>blackhole</state>").count(), 2);
+    }
+
+    #[test]
+    fn entries_of_a_network_acl_become_what_the_filter_knows() {
+        let fixture = Fixture::new();
+        let vpc = make(&fixture, "CreateVpc", "CidrBlock=10.0.0.0/16", "vpcId");
+        let subnet =
+            make(&fixture, "CreateSubnet", &format!("VpcId={vpc}&CidrBlock=10.0.0.0/24"), "subnetId");
+        fixture.ok(Service::Ec2, "CreateNatGateway", &format!("SubnetId={subnet}&ConnectivityType=private"));
+        let acl = make(&fixture, "CreateNetworkAcl", &format!("VpcId={vpc}"), "networkAclId");
+        let check = |entry: &str, expected: Option<(desired::Protocol, Option<(i32, i32)>)>| {
+            let number = format!("NetworkAclId={acl}&Egress=false&RuleNumber=7");
+            let body = format!("{number}&RuleAction=deny&{entry}");
+            fixture.ok(Service::Ec2, "CreateNetworkAclEntry", &body);
+            let acls = projected(&fixture, &vpc).unwrap().network_acls;
+            let found = acls.into_iter().find(|one| one.id.as_str() == acl).unwrap();
+            let entry = |(protocol, ports): (_, Option<(i32, i32)>)| desired::NetworkAclEntry {
+                number: 7,
+                allow: false,
+                protocol,
+                ports: ports.map(|(from, to)| desired::Ports { from, to }),
+                cidr_block: "10.1.0.0/16".parse().unwrap(),
+            };
+            assert_eq!(found.ingress, expected.map(entry).into_iter().collect::<Vec<_>>(), "{body}");
+            fixture.ok(Service::Ec2, "DeleteNetworkAclEntry", &number);
+        };
+        use desired::Protocol::{All, Icmp, Number, Tcp, Udp};
+        let v4 = "CidrBlock=10.1.2.0/16";
+        check(&format!("Protocol=6&PortRange.From=80&PortRange.To=81&{v4}"), Some((Tcp, Some((80, 81)))));
+        check(&format!("Protocol=udp&PortRange.From=0&PortRange.To=0&{v4}"), Some((Udp, Some((0, 0)))));
+        check(&format!("Protocol=-1&PortRange.From=22&PortRange.To=22&{v4}"), Some((All, None)));
+        check(&format!("Protocol=1&Icmp.Type=8&Icmp.Code=-1&{v4}"), Some((Icmp, Some((8, -1)))));
+        check(&format!("Protocol=1&Icmp.Type=-1&Icmp.Code=0&{v4}"), Some((Icmp, Some((-1, -1)))));
+        check(&format!("Protocol=58&Icmp.Type=1&Icmp.Code=1&{v4}"), Some((Number(58), None)));
+        check(&format!("Protocol=50&{v4}"), Some((Number(50), None)));
+        check("Protocol=-1&Ipv6CidrBlock=::/0", None);
+        check("Protocol=58&Icmp.Type=1&Icmp.Code=1&Ipv6CidrBlock=::/0", None);
     }
 
     #[test]
