@@ -53,8 +53,6 @@ codes! {
     PcxRequiresAddressInVpcCidr = "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR";
     /// The component does not take this protocol or port.
     ProtocolRestriction = "PROTOCOL_RESTRICTION";
-    /// The interface's security groups have no rule at all in this direction.
-    SgHasNoRules = "SG_HAS_NO_RULES";
     /// A subnet's network ACL.
     SubnetAclRestriction = "SUBNET_ACL_RESTRICTION";
     /// A gateway endpoint takes only TCP and ICMP echo.

@@ -46,6 +46,9 @@ pub struct Query {
     pub to: End,
     /// What is sent.
     pub traffic: Traffic,
+    /// A source other than the sending interface's own address, as only one without source/destination check may use.
+    #[serde(default)]
+    pub source_address: Option<Ipv4Addr>,
 }
 
 /// One end of a path.
