@@ -1,6 +1,7 @@
 //! HTTPS with Landfall's own authority and the VPC's own names; failures in Go's words, as Fargate shows them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -43,6 +44,23 @@ impl Resolver for Known {
         let mut found = self.empty();
         addresses.into_iter().take(4).for_each(|address| found.push(SocketAddr::from((address, port))));
         Ok(found)
+    }
+}
+
+/// There was no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NoAnswer {
+    /// Go's name of the method, `Get`.
+    pub(super) verb: String,
+    /// What was asked for.
+    pub(super) url: String,
+    /// What happened.
+    pub(super) why: String,
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} \"{}\": {}", self.verb, self.url, self.why)
     }
 }
 
@@ -92,10 +110,13 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
         patience: Patience,
-    ) -> Result<Response<Body>, String> {
-        // Go's name of a method: `Get`.
+    ) -> Result<Response<Body>, NoAnswer> {
         let verb = format!("{}{}", &method[..1], method[1..].to_ascii_lowercase());
-        let say = |why: &dyn std::fmt::Display| format!("{verb} \"{url}\": {why}");
+        let say = |why: &dyn fmt::Display| NoAnswer {
+            verb: verb.clone(),
+            url: url.to_owned(),
+            why: why.to_string(),
+        };
         let uri: Uri = url.parse().map_err(|error| say(&error))?;
         let host = uri.host().unwrap_or_default();
         let addresses = self.known.find(host).map_err(|why| say(&why))?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::content::{Digest, Store};
 use super::registry::{MANIFEST_LIMIT, Registry};
-use super::{BLOB_TRIES, MANIFEST_TRIES, Pulled, Trouble, retried};
+use super::{BLOB_TRIES, Failure, MANIFEST_TRIES, Pulled, retried};
 
 /// The longest configuration.
 const CONFIG_LIMIT: u64 = 4 << 20;
@@ -100,7 +100,12 @@ pub(super) fn pull(
     progress: &dyn Fn(String),
 ) -> Result<Pulled, String> {
     let get = |reference: &str| {
-        retried(MANIFEST_TRIES, || registry.manifest(reference)).map_err(|(why, tries)| {
+        // What has an index lead to it need not be resolved.
+        let got = retried(MANIFEST_TRIES, || match digest(reference) {
+            Ok(_) => registry.manifest(reference),
+            Err(_) => registry.manifest(&registry.resolve(reference)?),
+        });
+        got.map_err(|Failure { why, tries, .. }| {
             format!(
                 "pull image manifest has been retried {tries} time(s): failed to resolve ref {}: {why}",
                 image.image
@@ -122,8 +127,18 @@ pub(super) fn pull(
     }
     let fetch = |descriptor: &Descriptor| {
         let digest = digest(&descriptor.digest)?;
-        retried(BLOB_TRIES, || registry.blob(&digest, descriptor.size, store))
-            .map_err(|(why, tries)| format!("ref pull has been retried {tries} time(s): {why}"))?;
+        let name = &image.image;
+        retried(BLOB_TRIES, || registry.blob(name, &digest, descriptor.size, store)).map_err(|failure| {
+            let Failure { why, tries, unreachable } = failure;
+            if unreachable {
+                format!(
+                    "The task cannot pull {name} from the registry {name}. There is a connection issue between the \
+                     task and the registry. Check your task network configuration. : {why}"
+                )
+            } else {
+                format!("ref pull has been retried {tries} time(s): {why}")
+            }
+        })?;
         Ok::<Digest, String>(digest)
     };
     let blob = fetch(&config)?;
@@ -177,14 +192,6 @@ fn settings(bytes: &[u8]) -> Result<(ImageConfig, Vec<Digest>), String> {
     };
     let diff_ids = file.rootfs.diff_ids.iter().map(|text| digest(text)).collect::<Result<_, _>>()?;
     Ok((config, diff_ids))
-}
-
-impl From<Trouble> for String {
-    fn from(trouble: Trouble) -> String {
-        match trouble {
-            Trouble::Again(why) | Trouble::Final(why) => why,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! The `__pull` helper: an image, along the task's own network path, as its execution role.
 //!
 //! It enters the task's network namespace and knows no name but through the VPC's DNS server and no certificate
-//! authority but Landfall's. Every pull asks for a token and for the manifest; every layer is asked for and authorised;
-//! only the body of a blob that is on disk already is not fetched again. It fails in the words of Fargate, within
-//! about twenty seconds where packets get lost.
+//! authority but Landfall's. Every pull asks for a token and for the manifest; every layer is asked for, authorised, and
+//! asked for again at the region's layer bucket; only the body of a blob that is on disk already is not fetched again.
+//! Thus what is on disk changes nothing about whether a task can start.
+//!
+//! It fails in the words of Fargate ("Amazon ECS stopped task error messages"). Where packets get lost Fargate takes
+//! minutes to say so; here it is six seconds at the API and the layer bucket, fifteen at the registry.
 
 mod content;
 mod decompress;
@@ -30,8 +33,9 @@ pub(crate) use image::ImageConfig;
 /// The address of the Amazon DNS server in every VPC.
 pub(crate) const DNS_SERVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 
-/// From the first packet to a TLS session.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// From the first packet to a TLS session: time for one more SYN, which Linux sends after a second. Fargate waits for 30
+/// seconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// For a whole small exchange: a token, a manifest, a redirect.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the next bytes of a layer.
@@ -41,7 +45,7 @@ const DNS_TIMEOUT: Duration = Duration::from_millis(1500);
 /// How often a token is asked for, as by Fargate.
 const TOKEN_TRIES: u32 = 3;
 /// How often a manifest is asked for, as by Fargate.
-const MANIFEST_TRIES: u32 = 5;
+const MANIFEST_TRIES: u32 = 7;
 /// How often a blob is asked for.
 const BLOB_TRIES: u32 = 3;
 /// Between two tries.
@@ -119,25 +123,41 @@ fn own_address() -> Option<Ipv4Addr> {
 }
 
 /// Why a try failed.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 enum Trouble {
-    /// The network or the other side's moment: it may work next time.
+    /// There was no answer: no address, no connection, or one that broke. It may work next time.
+    Unreachable(String),
+    /// An answer that is of the moment.
     Again(String),
     /// An answer that will not change.
     Final(String),
 }
 
-/// Tries up to `limit` times; the words of the last failure, and how many tries there were.
-fn retried<T>(limit: u32, mut attempt: impl FnMut() -> Result<T, Trouble>) -> Result<T, (String, u32)> {
+/// Why nothing more is tried.
+#[derive(Debug, PartialEq, Eq)]
+struct Failure {
+    /// The words of the last try.
+    why: String,
+    /// How many tries there were.
+    tries: u32,
+    /// Whether the last one had no answer.
+    unreachable: bool,
+}
+
+/// Tries up to `limit` times.
+fn retried<T>(limit: u32, mut attempt: impl FnMut() -> Result<T, Trouble>) -> Result<T, Failure> {
     let mut tries = 1;
     loop {
         match attempt() {
             Ok(value) => return Ok(value),
-            Err(Trouble::Again(_)) if tries < limit => {
+            Err(Trouble::Unreachable(_) | Trouble::Again(_)) if tries < limit => {
                 tries += 1;
                 let _ = poll(&mut [], PollTimeout::from(PAUSE));
             }
-            Err(Trouble::Again(why) | Trouble::Final(why)) => return Err((why, tries)),
+            Err(Trouble::Unreachable(why)) => return Err(Failure { why, tries, unreachable: true }),
+            Err(Trouble::Again(why) | Trouble::Final(why)) => {
+                return Err(Failure { why, tries, unreachable: false });
+            }
         }
     }
 }
@@ -150,13 +170,15 @@ mod tests {
     fn trouble_is_retried_and_answers_are_not() {
         let mut calls = 0;
         let mut fail = |trouble: fn(String) -> Trouble| {
-            retried(3, || -> Result<(), Trouble> {
+            let failed = retried(3, || -> Result<(), Trouble> {
                 calls += 1;
                 Err(trouble("no".to_owned()))
-            })
+            });
+            failed.map_err(|failure| (failure.tries, failure.unreachable))
         };
-        assert_eq!(fail(Trouble::Again), Err(("no".to_owned(), 3)));
-        assert_eq!(fail(Trouble::Final), Err(("no".to_owned(), 1)));
-        assert_eq!(calls, 4);
+        assert_eq!(fail(Trouble::Unreachable), Err((3, true)));
+        assert_eq!(fail(Trouble::Again), Err((3, false)));
+        assert_eq!(fail(Trouble::Final), Err((1, false)));
+        assert_eq!(calls, 7);
     }
 }

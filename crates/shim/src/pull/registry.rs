@@ -9,7 +9,7 @@ use ureq::http::Response;
 
 use super::Trouble;
 use super::content::{Digest, Store};
-use super::http::{Client, Patience};
+use super::http::{Client, NoAnswer, Patience};
 
 /// The longest manifest, as registries and clients have it.
 pub(super) const MANIFEST_LIMIT: u64 = 4 << 20;
@@ -44,22 +44,45 @@ struct OneError {
 }
 
 impl Registry<'_> {
-    fn get(&self, path: &str, accept: &str, patience: Patience) -> Result<Response<Body>, Trouble> {
+    fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        accept: &str,
+        patience: Patience,
+    ) -> Result<Response<Body>, NoAnswer> {
         let url = format!("https://{}/v2/{}/{path}", self.host, self.repository);
         let authorization = format!("Basic {}", self.token);
         let headers = [("authorization", authorization.as_str()), ("accept", accept)];
-        let sent = self.client.send("GET", &url, &headers, b"", patience);
-        sent.map_err(|why| Trouble::Again(format!("failed to do request: {why}")))
+        self.client.send(method, &url, &headers, b"", patience)
+    }
+
+    /// The digest that a tag leads to; the reference itself where the answer does not say it, so that the manifest's
+    /// own request tells why.
+    pub(super) fn resolve(&self, reference: &str) -> Result<String, Trouble> {
+        let answer = self.ask("HEAD", &format!("manifests/{reference}"), ACCEPT, Patience::Exchange);
+        let answer = answer.map_err(|no| Trouble::Unreachable(format!("failed to do request: {no}")))?;
+        if answer.status().as_u16() == 404 {
+            return Err(self.not_found(reference));
+        }
+        let digest = answer.headers().get("docker-content-digest").and_then(|digest| digest.to_str().ok());
+        let digest = digest.filter(|_| answer.status().is_success()).and_then(Digest::parse);
+        Ok(digest.map_or_else(|| reference.to_owned(), |digest| digest.to_string()))
+    }
+
+    /// Fargate asks again for what is not there.
+    fn not_found(&self, reference: &str) -> Trouble {
+        let at = if reference.contains(':') { '@' } else { ':' };
+        Trouble::Again(format!("{}/{}{at}{reference}: not found", self.host, self.repository))
     }
 
     /// A manifest's bytes; verified when it is asked for by digest.
     pub(super) fn manifest(&self, reference: &str) -> Result<Vec<u8>, Trouble> {
-        let mut answer = self.get(&format!("manifests/{reference}"), ACCEPT, Patience::Exchange)?;
+        let answer = self.ask("GET", &format!("manifests/{reference}"), ACCEPT, Patience::Exchange);
+        let mut answer = answer.map_err(|no| Trouble::Unreachable(format!("failed to do request: {no}")))?;
         let status = answer.status();
         if status.as_u16() == 404 {
-            let at = if reference.contains(':') { '@' } else { ':' };
-            let name = format!("{}/{}{at}{reference}", self.host, self.repository);
-            return Err(Trouble::Final(format!("{name}: not found")));
+            return Err(self.not_found(reference));
         }
         if !status.is_success() {
             let why = format!(
@@ -70,7 +93,8 @@ impl Registry<'_> {
             return Err(again_if(status.is_server_error(), why));
         }
         let body = answer.body_mut().with_config().limit(MANIFEST_LIMIT).read_to_vec();
-        let body = body.map_err(|error| Trouble::Again(format!("failed to read the manifest: {error}")))?;
+        let body =
+            body.map_err(|error| Trouble::Unreachable(format!("failed to read the manifest: {error}")))?;
         match Digest::parse(reference) {
             Some(digest) if Digest::of(&body) != digest => Err(Trouble::Final(format!(
                 "the manifest has the digest {} and not the one that was asked for, {digest}",
@@ -80,34 +104,37 @@ impl Registry<'_> {
         }
     }
 
-    /// Asks for a blob, and fetches its body unless it is in the store.
-    pub(super) fn blob(&self, digest: &Digest, size: u64, store: &Store) -> Result<(), Trouble> {
+    /// Asks for a blob at the registry and at where that leads, and fetches its body unless it is in the store. `image`
+    /// is what Fargate's words have in place of an address, which is a secret: it is signed.
+    pub(super) fn blob(&self, image: &str, digest: &Digest, size: u64, store: &Store) -> Result<(), Trouble> {
         let say = |why: String| format!("failed to copy: httpReadSeeker: failed open: {why}");
+        let lost = |no: NoAnswer| {
+            Trouble::Unreachable(say(format!("failed to do request: {} {image}: {}", no.verb, no.why)))
+        };
         let path = format!("blobs/{digest}");
-        let mut answer = self.get(&path, "*/*", Patience::Stream).map_err(|trouble| match trouble {
-            Trouble::Again(why) => Trouble::Again(say(why)),
-            Trouble::Final(why) => Trouble::Final(say(why)),
-        })?;
+        let mut answer = self.ask("GET", &path, "*/*", Patience::Stream).map_err(lost)?;
         let mut url = format!("https://{}/v2/{}/{path}", self.host, self.repository);
+        let known = store.has(digest);
         if answer.status().is_redirection() {
             // A connection whose answer was read to its end serves the next request, too.
             let _ = answer.body_mut().with_config().limit(64 << 10).read_to_vec();
-            if store.has(digest) {
-                return Ok(());
-            }
             url = location(&answer, self.host).ok_or_else(|| {
                 Trouble::Final(say(format!("{url} answers {} without a location", answer.status())))
             })?;
-            // Whoever holds the layers must not get the token.
-            let sent = self.client.send("GET", &url, &[("accept", "*/*")], b"", Patience::Stream);
-            answer = sent.map_err(|why| Trouble::Again(say(format!("failed to do request: {why}"))))?;
+            // Whoever holds the layers must not get the token. One byte shows that what is known can be had.
+            let headers = [("accept", "*/*"), ("range", "bytes=0-0")];
+            let headers = &headers[..if known { 2 } else { 1 }];
+            answer = self.client.send("GET", &url, headers, b"", Patience::Stream).map_err(lost)?;
         }
         let status = answer.status();
-        if !status.is_success() {
-            let why = say(format!("unexpected status code {url}: {status}{}", said(&mut answer)));
+        let reached = status.is_success() || known && status.as_u16() == 416;
+        if !reached {
+            let open = url.split('?').next().unwrap_or_default();
+            let why = say(format!("unexpected status code {open}: {status}{}", said(&mut answer)));
             return Err(again_if(status.is_server_error(), why));
         }
-        if store.has(digest) {
+        if known {
+            let _ = answer.body_mut().with_config().limit(64 << 10).read_to_vec();
             return Ok(());
         }
         let reader = answer.into_body().into_with_config().limit(size.saturating_add(1)).reader();

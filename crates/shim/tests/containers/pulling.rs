@@ -34,16 +34,18 @@ fn every_start_asks_for_all_and_fetches_bodies_once() {
     world.finish(&["exit", "0"]);
     let image = standard();
     let blobs: Vec<String> = [2, 0, 1].map(|index: usize| sha256(&image.blobs[index])).to_vec();
-    let mut want = vec![format!("POST {API}/"), format!("GET {REGISTRY}/v2/app/manifests/1")];
-    let mut second = want.clone();
+    let mut want = vec![
+        format!("POST {API}/"),
+        format!("HEAD {REGISTRY}/v2/app/manifests/1"),
+        format!("GET {REGISTRY}/v2/app/manifests/{}", sha256(&image.manifest)),
+    ];
     for digest in &blobs {
-        let blob = format!("GET {REGISTRY}/v2/app/blobs/{digest}");
-        want.extend([blob.clone(), format!("GET {BUCKET}/{digest}")]);
-        second.push(blob);
+        want.extend([format!("GET {REGISTRY}/v2/app/blobs/{digest}"), format!("GET {BUCKET}/{digest}")]);
     }
-    assert_eq!(world.registry.asked(), want);
+    let probed = || std::mem::take(&mut world.registry.content.lock().unwrap().probed);
+    assert_eq!((world.registry.asked(), probed()), (want.clone(), vec![]));
     let (status, _) = world.finish(&["exit", "0"]);
-    assert_eq!(world.registry.asked(), second);
+    assert_eq!((world.registry.asked(), probed()), (want, blobs), "the same way, for a byte each");
     assert_eq!(only(&status).image_digest, Some(sha256(&image.manifest)));
 }
 
@@ -86,7 +88,7 @@ fn an_image_that_is_not_there_is_not_found() {
     let name = ImageReference { reference: "9".to_owned(), ..container("app", &[]).image };
     let error = fails(&world, world.task(of(name.clone())));
     assert!(
-        error.starts_with("CannotPullContainerError: pull image manifest has been retried 1 time(s): "),
+        error.starts_with("CannotPullContainerError: pull image manifest has been retried 7 time(s): "),
         "{error}"
     );
     assert!(error.ends_with(&format!("{REGISTRY}/app:9: not found")), "{error}");
@@ -99,10 +101,15 @@ fn an_image_that_is_not_there_is_not_found() {
     assert!(error.contains("`landfall image import"), "{error}");
 }
 
-/// Runs a task whose packets to one host get lost; what it says, and that it gives up in time.
+/// Loses the packets to one host before or after the image has come on disk; what the task says that is started then,
+/// and that it gives up in time.
 #[track_caller]
-fn lost(host: &str) -> String {
-    let world = World::blackhole(&[host]);
+fn lost(host: &str, on_disk: bool) -> String {
+    let world = World::blackhole(if on_disk { &[] } else { std::slice::from_ref(&host) });
+    if on_disk {
+        world.finish(&["exit", "0"]);
+        world.lose(&[host]);
+    }
     let started = Instant::now();
     let error = fails(&world, one(&world));
     assert!((Duration::from_secs(5)..Duration::from_secs(25)).contains(&started.elapsed()));
@@ -112,11 +119,13 @@ fn lost(host: &str) -> String {
 #[test]
 fn packets_to_the_api_that_get_lost_fail_the_task_in_fargate_s_words() {
     assert_eq!(
-        lost(API),
+        lost(API, false),
         format!(
-            "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval \
-             failed: unable to retrieve ecr registry auth: service call has been retried 3 time(s): RequestError: \
-             send request failed caused by: Post \"https://{API}/\": dial tcp 198.19.0.10:443: i/o timeout"
+            "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull registry auth \
+             from Amazon ECR: There is a connection issue between the task and Amazon ECR. Check your task network \
+             configuration. operation error ECR: GetAuthorizationToken, exceeded maximum number of attempts, 3, https \
+             response error StatusCode: 0, RequestID: , request send failed, Post \"https://{API}/\": dial tcp \
+             198.19.0.10:443: i/o timeout"
         )
     );
 }
@@ -124,25 +133,28 @@ fn packets_to_the_api_that_get_lost_fail_the_task_in_fargate_s_words() {
 #[test]
 fn packets_to_the_registry_that_get_lost_do_too() {
     assert_eq!(
-        lost(REGISTRY),
+        lost(REGISTRY, false),
         format!(
-            "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref \
-             {REGISTRY}/app:1: failed to do request: Get \"https://{REGISTRY}/v2/app/manifests/1\": dial tcp \
+            "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref \
+             {REGISTRY}/app:1: failed to do request: Head \"https://{REGISTRY}/v2/app/manifests/1\": dial tcp \
              198.19.0.10:443: i/o timeout"
         )
     );
 }
 
 #[test]
-fn packets_to_the_layers_bucket_that_get_lost_do_too() {
-    let digest = sha256(&standard().blobs[2]);
-    assert_eq!(
-        lost(BUCKET),
-        format!(
-            "CannotPullContainerError: ref pull has been retried 3 time(s): failed to copy: httpReadSeeker: failed \
-             open: failed to do request: Get \"https://{BUCKET}/{digest}\": dial tcp 198.19.0.10:443: i/o timeout"
-        )
-    );
+fn packets_to_the_layers_bucket_that_get_lost_do_too_whether_the_layers_are_on_disk_or_not() {
+    for on_disk in [false, true] {
+        assert_eq!(
+            lost(BUCKET, on_disk),
+            format!(
+                "CannotPullContainerError: The task cannot pull {REGISTRY}/app:1 from the registry {REGISTRY}/app:1. \
+                 There is a connection issue between the task and the registry. Check your task network \
+                 configuration. : failed to copy: httpReadSeeker: failed open: failed to do request: Get \
+                 {REGISTRY}/app:1: dial tcp 198.19.0.10:443: i/o timeout"
+            )
+        );
+    }
 }
 
 #[test]
@@ -223,7 +235,10 @@ fn an_index_leads_to_this_machine_s_image() {
         serde_json::to_vec(&serde_json::json!({ "schemaVersion": 2, "manifests": [entry] })).unwrap()
     };
     let serve = |index: Vec<u8>| {
-        world.registry.content.lock().unwrap().manifests.insert("app/manifests/1".to_owned(), index);
+        for reference in ["1".to_owned(), sha256(&index)] {
+            let mut content = world.registry.content.lock().unwrap();
+            content.manifests.insert(format!("app/manifests/{reference}"), index.clone());
+        }
     };
     let own = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
     serve(index(own));

@@ -68,9 +68,15 @@ impl World {
             Netlink::open().unwrap().add_neighbour(&neighbour).unwrap();
         })
         .unwrap();
-        let elsewhere = names.iter().map(|name| ((*name).to_owned(), address)).collect();
-        world.registry.content.lock().unwrap().elsewhere = elsewhere;
+        world.lose(names);
         world
+    }
+
+    /// From now on these names lead to where packets get lost, in a world that has such a place.
+    pub fn lose(&self, names: &[&str]) {
+        let address = std::net::Ipv4Addr::new(198, 19, 0, 10);
+        let elsewhere = names.iter().map(|name| ((*name).to_owned(), address)).collect();
+        self.registry.content.lock().unwrap().elsewhere = elsewhere;
     }
 
     /// A task of containers, 256 units of CPU and 128 MiB.

@@ -33,6 +33,8 @@ pub struct Content {
     pub manifests: BTreeMap<String, Vec<u8>>,
     /// Every request: `GET <host><path>`.
     pub asked: Vec<String>,
+    /// Blobs of which only the first byte was asked for.
+    pub probed: Vec<String>,
     /// Actions that the execution role may not, with or without the `ecr:` in front.
     pub denied: BTreeSet<String>,
     /// Names that lead elsewhere.
@@ -163,7 +165,8 @@ fn serve(stream: TcpStream, tls: Arc<ServerConfig>, content: &Mutex<Content>) {
     let stream = reader.get_mut();
     let head =
         format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{extra}connection: close\r\n\r\n", body.len());
-    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+    let body = if method == "HEAD" { &[] } else { &*body };
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
     stream.conn.send_close_notify();
     let _ = stream.flush();
 }
@@ -202,8 +205,14 @@ fn respond(
     }
     if host == BUCKET {
         assert_eq!(header("authorization"), "", "the bucket must not see the token");
-        return match content.blobs.get(&path[1..]) {
-            Some(blob) => ("200 OK", String::new(), blob.clone()),
+        let blob = content.blobs.get(&path[1..]).cloned();
+        return match blob {
+            Some(blob) if header("range") == "bytes=0-0" => {
+                content.probed.push(path[1..].to_owned());
+                let range = format!("content-range: bytes 0-0/{}\r\n", blob.len());
+                ("206 Partial Content", range, blob[..1].to_vec())
+            }
+            Some(blob) => ("200 OK", String::new(), blob),
             None => not_found,
         };
     }
@@ -226,7 +235,10 @@ fn respond(
         };
     }
     match content.manifests.get(asked) {
-        Some(manifest) => ("200 OK", String::new(), manifest.clone()),
+        Some(manifest) => {
+            let digest = format!("docker-content-digest: {}\r\n", sha256(manifest));
+            ("200 OK", digest, manifest.clone())
+        }
         None => not_found,
     }
 }
