@@ -11,7 +11,7 @@ pub mod launch;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ enum News {
     Deregistered { group: String },
     Draining,
     Stopped { task: TaskId },
-    Failed { deployment: String, ran: Option<Duration> },
+    Failed { deployment: String, ran: Option<Duration>, never_ran: Option<String> },
 }
 
 impl Pass<'_> {
@@ -119,7 +119,9 @@ impl Pass<'_> {
         };
         if before.is_wanted() && !task.is_wanted() {
             let ran = task.started_at.map(|started| self.now.since(started));
-            news.push(News::Failed { deployment: task.started_by.clone(), ran });
+            let failed = task.stop_code == Some(StopCode::TaskFailedToStart);
+            let never_ran = task.stopped_reason.clone().filter(|_| failed);
+            news.push(News::Failed { deployment: task.started_by.clone(), ran, never_ran });
         }
         if task.stop && !before.stop {
             news.push(News::Stopped { task: task.id.clone() });
@@ -200,24 +202,32 @@ impl Pass<'_> {
         let mut registered: BTreeMap<String, usize> = BTreeMap::new();
         let mut deregistered: BTreeMap<String, usize> = BTreeMap::new();
         let (mut draining, mut stopped) = (0_usize, Vec::new());
+        let (mut unplaced, mut throttled) = (BTreeSet::new(), false);
         for item in news {
             match item {
                 News::Registered { group } => *registered.entry(group).or_default() += 1,
                 News::Deregistered { group } => *deregistered.entry(group).or_default() += 1,
                 News::Draining => draining += 1,
                 News::Stopped { task } => stopped.push(task),
-                News::Failed { deployment, ran } => {
+                News::Failed { deployment, ran, never_ran } => {
+                    unplaced.extend(never_ran);
                     let known = service.deployments.iter_mut().find(|known| known.id == deployment);
                     if let Some(known) = known {
                         known.failed_tasks += 1;
                         known.updated_at = self.now;
                     }
                     service.steady = false;
-                    if backoff::task_failed(&mut service.failures, ran, self.now) {
-                        self.throttled(service);
-                    }
+                    throttled |= backoff::task_failed(&mut service.failures, ran, self.now);
                 }
             }
+        }
+        // One event for all tasks that cannot start for the same reason.
+        for reason in unplaced {
+            let reason = reason.trim_end_matches('.');
+            service.event(self.now, format!("was unable to place a task. Reason: {reason}."));
+        }
+        if throttled {
+            self.throttled(service);
         }
         for (group, count) in registered {
             service.event(self.now, format!("registered {count} targets in (target-group {group})"));

@@ -166,7 +166,17 @@ fn a_task_that_cannot_pull_is_tried_again_with_growing_waits() {
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60]);
     let service = world.service_row();
     assert!(service.deployments[0].failed_tasks >= 8);
-    assert!(world.events().iter().any(|event| event.contains("unable to consistently start tasks")));
+    let events = world.events();
+    assert_eq!(
+        &events[..3],
+        [
+            "(service app) has started 1 tasks: (task ID).",
+            "(service app) was unable to place a task. Reason: CannotPullContainerError: no.",
+            "(service app) has started 1 tasks: (task ID).",
+        ]
+    );
+    assert_eq!(events.iter().filter(|event| event.contains("unable to place a task")).count(), 8);
+    assert_eq!(events.iter().filter(|event| event.contains("unable to consistently start tasks")).count(), 1);
     let stopped = world.json("ListTasks", &json!({"cluster": "c", "desiredStatus": "STOPPED"}));
     let described = world.json("DescribeTasks", &json!({"cluster": "c", "tasks": [stopped["taskArns"][0]]}));
     assert_eq!(described["tasks"][0]["stopCode"], "TaskFailedToStart");
