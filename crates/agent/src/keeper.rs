@@ -1,6 +1,5 @@
 //! One part's thread: makes the part so, again and again, until it is gone.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use types::{PartId, VpcId};
 use crate::bell::Bell;
 use crate::complain;
 use crate::machine::Machine;
+use crate::network::Outside;
 use crate::roles::RoleKeeper;
 
 /// How long a thread trusts that nobody changed what it made and that no bell was missed.
@@ -107,7 +107,11 @@ impl VpcKeeper {
     }
 }
 
-/// The public addresses that the `internet` namespace itself has.
-pub(crate) fn endpoints(edge: &desired::Edge) -> BTreeSet<std::net::Ipv4Addr> {
-    edge.aws_endpoints.iter().map(|endpoint| endpoint.address).collect()
+/// What the edge answers for and carries on in the `internet` namespace.
+pub(crate) fn outside(edge: &desired::Edge) -> Outside {
+    Outside {
+        endpoints: edge.aws_endpoints.iter().map(|endpoint| endpoint.address).collect(),
+        hosts: edge.internet_hosts.iter().map(|host| (host.address, host.port)).collect(),
+        internet: edge.internet,
+    }
 }

@@ -73,6 +73,7 @@ fn route_tables_are_kernel_tables_and_subnets_are_rules() {
         let hop = |hop: &Hop| match hop {
             Hop::Blackhole => "blackhole".to_owned(),
             Hop::Throw => "throw".to_owned(),
+            Hop::Local => "local".to_owned(),
             Hop::Link(link) => format!("dev {link}"),
             Hop::Gateway { link, address } => format!("via {address} dev {link} onlink"),
         };

@@ -1,9 +1,44 @@
 //! What stands between the host's loopback and the `internet` namespace.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
+use ipnet::Ipv4Net;
 
 use serde::{Deserialize, Serialize};
 use types::VpcEndpointId;
+
+/// Where the edge takes over, inside the `internet` namespace, what is carried on (TPROXY leads it there). No packet
+/// from a VPC can have this destination: the kernel takes none for loopback from a link.
+pub const CARRIER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 198);
+
+/// The ranges of which nothing is carried on to the real network: those that are not routed on the internet (IANA's
+/// IPv4 Special-Purpose Address Registry), multicast, and Landfall's own public addresses, 198.18.0.0/15.
+pub const NEVER_OUTWARD: [Ipv4Net; 15] = [
+    range(0, 0, 0, 8),
+    range(10, 0, 0, 8),
+    range(100, 64, 0, 10),
+    range(127, 0, 0, 8),
+    range(169, 254, 0, 16),
+    range(172, 16, 0, 12),
+    range(192, 0, 0, 24),
+    range(192, 0, 2, 24),
+    range(192, 88, 99, 24),
+    range(192, 168, 0, 16),
+    range(198, 18, 0, 15),
+    range(198, 51, 100, 24),
+    range(203, 0, 113, 24),
+    range(224, 0, 0, 4),
+    range(240, 0, 0, 4),
+];
+
+const fn range(a: u8, b: u8, c: u8, length: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, 0), length)
+}
+
+/// Whether what is sent to an address may be carried on to the real network.
+pub fn is_outward(address: Ipv4Addr) -> bool {
+    !NEVER_OUTWARD.iter().any(|range| range.contains(&address))
+}
 
 /// The one edge of the machine.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,9 @@ pub mod role;
 mod task;
 mod vpc;
 
-pub use edge::{AwsEndpoint, Edge, HostListener, HostRoute, InternetHost, VpcEndpoint};
+pub use edge::{
+    AwsEndpoint, CARRIER, Edge, HostListener, HostRoute, InternetHost, NEVER_OUTWARD, VpcEndpoint, is_outward,
+};
 pub use host::{Host, HostError};
 pub use load_balancer::{
     Action, HealthCheck, Listener, LoadBalancer, Node, Target, TargetGroup, TargetLifecycle,
@@ -21,8 +23,9 @@ pub use load_balancer::{
 pub use message::{Frames, MessageError, SCHEMA, decode, encode};
 pub use names::{Names, Record, VpcNames};
 pub use observed::{
-    ContainerStatus, EdgeStatus, HealthReason, HealthState, ListenerStatus, LoadBalancerStatus, NamesStatus,
-    Observation, Observed, TargetStatus, TaskPhase, TaskStatus, VpcStatus,
+    ContainerStatus, EdgeStatus, HealthReason, HealthState, InternetHostStatus, ListenerStatus,
+    LoadBalancerStatus, NamesStatus, Observation, Observed, TargetStatus, TaskPhase, TaskStatus, Visit,
+    VpcStatus,
 };
 pub use task::{Container, ImageReference, PullIdentity, Task};
 pub use vpc::{

@@ -1,6 +1,7 @@
 //! What a machine reports back.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use serde::{Deserialize, Serialize};
 use types::{PartId, TaskId, Timestamp, VpcId};
@@ -131,7 +132,7 @@ pub struct LoadBalancerStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetStatus {
     /// Its address.
-    pub address: std::net::Ipv4Addr,
+    pub address: Ipv4Addr,
     /// Its port.
     pub port: u16,
     /// Its health.
@@ -183,6 +184,37 @@ pub struct EdgeStatus {
     /// The ports.
     pub listeners: Vec<ListenerStatus>,
     /// Why an AWS endpoint is not answered, in words for a person.
+    pub error: Option<String>,
+    /// Who came to the pretend hosts of the internet.
+    #[serde(default)]
+    pub internet_hosts: Vec<InternetHostStatus>,
+}
+
+/// Who came to a pretend host of the internet since the edge began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InternetHostStatus {
+    /// The host's public address inside.
+    pub address: Ipv4Addr,
+    /// Its port, as in [`crate::InternetHost::port`].
+    pub port: Option<u16>,
+    /// How many connections and UDP flows there were.
+    pub visits: u64,
+    /// The last of them, the newest first.
+    pub recent: Vec<Visit>,
+}
+
+/// A connection or UDP flow to a pretend host of the internet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Visit {
+    /// When it came.
+    pub at: Timestamp,
+    /// TCP, else UDP.
+    pub tcp: bool,
+    /// Where it came from, as seen outside: behind a NAT gateway the gateway's public address.
+    pub source: SocketAddrV4,
+    /// The port that it was sent to.
+    pub port: u16,
+    /// Why it was not led on: nothing listens there, most likely.
     pub error: Option<String>,
 }
 

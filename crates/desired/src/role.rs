@@ -305,7 +305,12 @@ mod tests {
     use crate::EdgeStatus;
 
     fn status(generation: u64) -> Observation {
-        Observation::Edge(EdgeStatus { generation, listeners: Vec::new(), error: None })
+        Observation::Edge(EdgeStatus {
+            generation,
+            listeners: Vec::new(),
+            error: None,
+            internet_hosts: Vec::new(),
+        })
     }
 
     #[test]

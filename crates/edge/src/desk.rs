@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use desired::role::News;
-use desired::{EdgeStatus, ListenerStatus, Observation};
+use desired::{CARRIER, EdgeStatus, ListenerStatus, Observation};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -17,7 +17,7 @@ use types::PartId;
 
 use crate::endpoint::{self, Endpoints, Place};
 use crate::inside::Inside;
-use crate::{Taken, World, host};
+use crate::{Taken, World, datagrams, host, outward};
 
 /// From one try to the next while something could not be done.
 const SOON: Duration = Duration::from_millis(500);
@@ -25,17 +25,29 @@ const SOON: Duration = Duration::from_millis(500);
 /// From one look at the namespaces to the next when nothing is amiss.
 const LATER: Duration = Duration::from_secs(2);
 
+/// From a visit to a pretend host to the report that has it.
+const GATHERING: Duration = Duration::from_millis(100);
+
 /// The listeners that are open. Dropping a set closes its listener.
 #[derive(Default)]
 struct Open {
     ports: BTreeMap<SocketAddrV4, JoinSet<()>>,
     endpoints: BTreeMap<Place, Endpoint>,
+    carrier: Option<Carrier>,
 }
 
 struct Endpoint {
     /// The namespace that it listens in, by device and inode.
     namespace: (u64, u64),
     accepting: JoinSet<()>,
+}
+
+/// What takes over connections and datagrams to other public addresses.
+struct Carrier {
+    /// The `internet` namespace, by device and inode.
+    namespace: (u64, u64),
+    connections: JoinSet<()>,
+    datagrams: JoinSet<()>,
 }
 
 /// Keeps the listeners as the part says, for ever.
@@ -46,9 +58,13 @@ pub(crate) async fn keep(world: Arc<World>, news: News) {
         let now = taken.borrow_and_update().clone();
         let listeners = open.host_ports(&world, &now);
         let error = open.endpoints(&world, &now).await;
+        let error = error.or(open.carrier(&world, &now).await);
+        let internet_hosts = world.visits.status(now.edge.as_ref());
         let settled = error.is_none() && listeners.iter().all(|listener| listener.error.is_none());
         news.publish(match &now.edge {
-            Some(_) => Observation::Edge(EdgeStatus { generation: now.generation, listeners, error }),
+            Some(_) => {
+                Observation::Edge(EdgeStatus { generation: now.generation, listeners, error, internet_hosts })
+            }
             None => Observation::Removed { part: PartId::Edge },
         });
         tokio::select! {
@@ -57,6 +73,8 @@ pub(crate) async fn keep(world: Arc<World>, news: News) {
                 return std::future::pending().await;
             },
             () = tokio::time::sleep(if settled { LATER } else { SOON }) => (),
+            // Many at once are told of together.
+            () = world.visits.news() => tokio::time::sleep(GATHERING).await,
         }
     }
 }
@@ -137,6 +155,44 @@ impl Open {
         let accepting = accept(listener, world.inside_connections.clone(), work);
         self.endpoints.insert(place.clone(), Endpoint { namespace, accepting });
         Ok(())
+    }
+}
+
+impl Open {
+    /// Opens or closes what carries on to other public addresses. What is wrong with it.
+    async fn carrier(&mut self, world: &Arc<World>, now: &Taken) -> Option<String> {
+        let edge = now.edge.as_ref().filter(|edge| edge.internet || !edge.internet_hosts.is_empty());
+        let namespace = edge.and_then(|_| world.inside.identity());
+        if self.carrier.as_mut().is_some_and(|carrier| {
+            Some(carrier.namespace) != namespace
+                || !runs(&mut carrier.connections)
+                || !runs(&mut carrier.datagrams)
+        }) {
+            self.carrier = None;
+        }
+        edge?;
+        if self.carrier.is_some() {
+            return None;
+        }
+        let Some(namespace) = namespace else { return Some(missing(&world.inside)) };
+        let sockets = async {
+            let connections = world.inside.carrier(CARRIER).await?;
+            io::Result::Ok((connections, world.inside.datagram_carrier(CARRIER).await?))
+        };
+        let (listener, socket) = match sockets.await {
+            Ok(sockets) => sockets,
+            Err(cause) => return Some(format!("nothing is carried on from the internet namespace: {cause}")),
+        };
+        let carrying = world.clone();
+        let work = move |client| {
+            let world = carrying.clone();
+            async move { outward::carry(&world, client).await }
+        };
+        let connections = accept(listener, world.outward_connections.clone(), work);
+        let mut datagrams = JoinSet::new();
+        datagrams.spawn(datagrams::carry(world.clone(), socket));
+        self.carrier = Some(Carrier { namespace, connections, datagrams });
+        None
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -86,6 +86,41 @@ impl Inside {
         bind(fd.as_raw_fd(), &SockaddrIn::from(address))?;
         listen(&fd, Backlog::new(1024)?)?;
         tokio::net::TcpListener::from_std(TcpListener::from(fd))
+    }
+
+    /// A transparent listening socket: TPROXY hands it connections to any address and port, which each has as its own.
+    pub(crate) async fn carrier(&self, address: SocketAddrV4) -> io::Result<tokio::net::TcpListener> {
+        let fd = self.socket(SockType::Stream).await?;
+        setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+        setsockopt(&fd, sockopt::IpTransparent, &true)?;
+        bind(fd.as_raw_fd(), &SockaddrIn::from(address))?;
+        listen(&fd, Backlog::new(1024)?)?;
+        tokio::net::TcpListener::from_std(TcpListener::from(fd))
+    }
+
+    /// The same for datagrams: each comes with the address and port that it was sent to.
+    pub(crate) async fn datagram_carrier(&self, address: SocketAddrV4) -> io::Result<tokio::net::UdpSocket> {
+        let fd = self.socket(SockType::Datagram).await?;
+        setsockopt(&fd, sockopt::IpTransparent, &true)?;
+        setsockopt(&fd, sockopt::Ipv4OrigDstAddr, &true)?;
+        bind(fd.as_raw_fd(), &SockaddrIn::from(address))?;
+        tokio::net::UdpSocket::from_std(UdpSocket::from(fd))
+    }
+
+    /// A socket that answers a sender of datagrams as the destination that they were sent to, and gets those to come.
+    pub(crate) async fn answering(
+        &self,
+        destination: SocketAddrV4,
+        sender: SocketAddrV4,
+    ) -> io::Result<tokio::net::UdpSocket> {
+        let fd = self.socket(SockType::Datagram).await?;
+        // Other senders' flows to the same destination have sockets of the same address.
+        setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+        setsockopt(&fd, sockopt::IpTransparent, &true)?;
+        bind(fd.as_raw_fd(), &SockaddrIn::from(destination))?;
+        let socket = tokio::net::UdpSocket::from_std(UdpSocket::from(fd))?;
+        socket.connect(sender).await?;
+        Ok(socket)
     }
 
     /// A connection from `source`.

@@ -3,20 +3,25 @@
 //! Outside in: [`desk`] opens the host's ports; [`host`] reads the first request's [`head`], [`route`] finds the load
 //! balancer, and a socket of the namespace ([`inside`]) carries the bytes there ([`relay`]). Inside out: [`endpoint`]
 //! ends the TLS of AWS's names, in the `internet` namespace and in those of VPC endpoints, and carries the bytes to
-//! `serve`. Nothing is rewritten, either way.
+//! `serve`. Nothing is rewritten, either way. What is sent to other public addresses may go on too: [`way`] says where,
+//! [`outward`] carries connections and [`datagrams`] UDP.
 //!
 //! A load balancer sees the host as one address, 198.19.0.1, so that a security group rule for "my IP" can be written.
 //! When its security group drops the host's packets the client waits as it would on AWS, 130 seconds at the most.
 
+mod datagrams;
 mod desk;
 mod endpoint;
 mod head;
 mod host;
 mod inside;
+mod outward;
 mod relay;
 mod route;
+mod visits;
+mod way;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -66,6 +71,14 @@ struct Limits {
     host_idle: Duration,
     /// Without a byte, on an AWS endpoint: what AWS's network endpoints allow.
     inside_idle: Duration,
+    /// Without a byte, on a connection that goes on from inside: what a NAT has to allow at least (RFC 5382, REQ-5).
+    outward_idle: Duration,
+    /// Without a datagram, on a UDP flow that was answered, and on one that was not yet: as EC2 tracks them ("Idle
+    /// connection tracking timeout", Amazon EC2 User Guide).
+    flow_idle: Duration,
+    unanswered_idle: Duration,
+    /// What is dialled for an address of the real network: itself, but in tests.
+    dial: fn(SocketAddrV4) -> SocketAddr,
     /// For a last answer to be taken.
     farewell: Duration,
     /// The source address of connections to load balancers.
@@ -80,6 +93,10 @@ impl Default for Limits {
             half_closed: Duration::from_secs(3),
             host_idle: Duration::from_secs(4_100),
             inside_idle: Duration::from_secs(350),
+            outward_idle: Duration::from_secs(7_440),
+            flow_idle: Duration::from_secs(180),
+            unanswered_idle: Duration::from_secs(30),
+            dial: SocketAddr::V4,
             farewell: Duration::from_secs(2),
             source: HOST_INSIDE,
         }
@@ -120,6 +137,11 @@ struct World {
     /// Places for connections from host ports, and from inside: neither can use up the other's descriptors.
     host_connections: Arc<Semaphore>,
     inside_connections: Arc<Semaphore>,
+    /// The same for connections that go on from inside.
+    outward_connections: Arc<Semaphore>,
+    /// How many UDP flows may go on from inside at a time.
+    flows: usize,
+    visits: visits::Visits,
 }
 
 /// The name of the namespace where public addresses are.
@@ -150,7 +172,10 @@ fn play(dir: &Path, state: &Path, limits: Limits) -> Result<(), Error> {
         limits,
         turn: AtomicUsize::new(0),
         host_connections: Arc::new(Semaphore::new((descriptors / 4).min(4_096))),
-        inside_connections: Arc::new(Semaphore::new((descriptors / 8).min(2_048))),
+        inside_connections: Arc::new(Semaphore::new((descriptors / 16).min(2_048))),
+        outward_connections: Arc::new(Semaphore::new((descriptors / 16).min(4_096))),
+        flows: (descriptors / 16).min(4_096),
+        visits: visits::Visits::default(),
     });
     let (news, stop) = (News::default(), Arc::new(Notify::new()));
     let stopping = stop.clone();

@@ -54,7 +54,9 @@ fn what_is_added_is_listed_again_in_the_same_words_until_it_is_deleted() {
         let leg = "leg0".to_owned();
         let route =
             |table, destination: &str, hop| Route { table, destination: destination.parse().unwrap(), hop };
+        netlink.set_up("lo").unwrap();
         let mut routes = [
+            route(100, "0.0.0.0/0", Hop::Local),
             route(254, "0.0.0.0/0", Hop::Blackhole),
             route(500, "10.0.0.9/32", Hop::Link(leg.clone())),
             route(1001, "0.0.0.0/0", Hop::Gateway { link: leg, address: "10.0.0.9".parse().unwrap() }),
@@ -63,8 +65,8 @@ fn what_is_added_is_listed_again_in_the_same_words_until_it_is_deleted() {
         for route in &routes {
             netlink.add_route(route).unwrap();
         }
-        routes[2].hop = Hop::Blackhole;
-        netlink.add_route(&routes[2]).unwrap();
+        routes[3].hop = Hop::Blackhole;
+        netlink.add_route(&routes[3]).unwrap();
         let mut seen = netlink.routes().unwrap();
         seen.sort();
         assert_eq!(seen, routes);

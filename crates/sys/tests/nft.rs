@@ -1,7 +1,7 @@
 //! nf_tables in a namespace of the test's own. `nft`, where it is installed, is only looked at by people.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,7 +68,15 @@ fn everything() -> Table {
         vec![E::Within(Field::Destination, Operator::IsNot, "10.0.0.0/8".parse().unwrap())],
         vec![E::Interface(Field::InputInterface, Operator::Is, text("lo")), E::Verdict(Verdict::Accept)],
     ];
+    let hand_to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 198);
     let chains = [
+        (
+            "hand",
+            Chain {
+                base: base(Kind::Filter, Hook::Prerouting, -150),
+                rules: vec![vec![udp(), E::HandTo(hand_to), E::SetMark(1), E::Verdict(Verdict::Accept)]],
+            },
+        ),
         ("end", Chain { base: None, rules: vec![vec![E::Verdict(Verdict::Drop)]] }),
         ("plain", Chain { base: None, rules: plain }),
         (

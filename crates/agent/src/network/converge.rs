@@ -101,7 +101,7 @@ pub(super) fn layer_three(
     for route in found.difference(&plan.routes) {
         let link = match &route.hop {
             sys::netlink::Hop::Link(link) | sys::netlink::Hop::Gateway { link, .. } => Some(link),
-            sys::netlink::Hop::Blackhole | sys::netlink::Hop::Throw => None,
+            sys::netlink::Hop::Blackhole | sys::netlink::Hop::Throw | sys::netlink::Hop::Local => None,
         };
         // Adding a route has put it in the place of the one before.
         if !keys.contains(&(route.table, route.destination)) && link.is_none_or(|link| ours(link)) {

@@ -1,56 +1,133 @@
 //! The `internet` namespace: public addresses, and what stands on the other side of every internet gateway.
+//!
+//! What is sent to no address in it disappears by a route that is a black hole. The filter takes out of that what the
+//! edge shall carry on: by TPROXY it is handed to the edge's sockets in the namespace, whatever its destination.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 
+use desired::{CARRIER, NEVER_OUTWARD};
 use ipnet::Ipv4Net;
-use sys::netlink::{Address, Hop, Link, Neighbour, Netlink, Route, VethEnd};
+use sys::netlink::{Address, Hop, Link, Neighbour, Netlink, Route, Rule, RuleAction, VethEnd};
 use sys::netns;
+use sys::nft::{Base, Chain, Expression as E, Field, Hook, Kind, Operator, Table, Verdict};
 
 use super::plan::{
     INTERNET_GATEWAY, INTERNET_GATEWAY_MAC, INTERNET_MAC, INTERNET_MTU, VPC_SIDE, router_sysctls,
 };
-use super::{INTERNET, InternetPlan, NamespacePlan, Network, NetworkError, converge, lock};
+use super::{INTERNET, InternetPlan, Known, NamespacePlan, Network, NetworkError, converge, lock};
 
 /// The machine itself as it is seen from inside: the source of what comes in through a host port.
 pub const HOST: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 1);
 
+/// The mark of packets that are handed to the edge.
+const CARRIED: u32 = 1;
+/// The routing table of these packets: all of them are for the namespace itself.
+const CARRIED_TABLE: u32 = 100;
+/// The filter's table.
+const TABLE: &str = "internet";
+/// The chain that hands a packet to the edge, and the one that decides which.
+const CARRY: &str = "carry";
+const CHOOSE: &str = "choose";
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+/// What is in the `internet` namespace beside [`HOST`] and the VPCs' public addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outside {
+    /// AWS endpoints' addresses.
+    pub endpoints: BTreeSet<Ipv4Addr>,
+    /// Pretend hosts, each by its address and port (None: every port). What is sent to one is handed to the edge.
+    pub hosts: BTreeSet<(Ipv4Addr, Option<u16>)>,
+    /// Whether what is sent to any other public address is handed to the edge as well.
+    pub internet: bool,
+}
+
+impl<const N: usize> From<[Ipv4Addr; N]> for Outside {
+    /// AWS endpoints alone.
+    fn from(endpoints: [Ipv4Addr; N]) -> Self {
+        Self { endpoints: endpoints.into(), ..Self::default() }
+    }
+}
+
+/// The filter. The edge's sockets take the packets of what they carry already, also when others are not taken.
+fn table(outside: &Outside) -> Table {
+    let base = Base { kind: Kind::Filter, hook: Hook::Prerouting, priority: -150, accept: true };
+    let to = |range| E::Within(Field::Destination, Operator::Is, range);
+    let goto = |chain: &str| E::Verdict(Verdict::Goto(chain.to_owned()));
+    let both = [TCP, UDP];
+    let mut choose = Vec::new();
+    for (address, port) in &outside.hosts {
+        let port = port.map(|port| E::Ports { destination: true, from: port, to: port });
+        choose.push([to(Ipv4Net::from(*address))].into_iter().chain(port).chain([goto(CARRY)]).collect());
+    }
+    if outside.internet {
+        choose.extend(NEVER_OUTWARD.map(|range| vec![to(range), E::Verdict(Verdict::Return)]));
+        choose.push(vec![goto(CARRY)]);
+    }
+    let hand = |protocol| {
+        // Without the edge there is no socket: the rule does not match, and the packet disappears as any other.
+        vec![E::Protocol(protocol), E::HandTo(CARRIER), E::SetMark(CARRIED), E::Verdict(Verdict::Accept)]
+    };
+    let chains = [
+        ("prerouting", Some(base), both.map(|protocol| vec![E::Protocol(protocol), goto(CHOOSE)]).into()),
+        (CHOOSE, None, choose),
+        (CARRY, None, both.map(hand).into()),
+    ];
+    let chains = chains.map(|(name, base, rules)| (name.to_owned(), Chain { base, rules }));
+    Table { name: TABLE.to_owned(), chains: chains.into(), ..Table::default() }
+}
+
 impl Network {
-    /// Makes the `internet` namespace, with these addresses of AWS endpoints beside [`HOST`].
+    /// Makes the `internet` namespace with this in it.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn set_internet(&self, endpoints: BTreeSet<Ipv4Addr>) -> Result<(), NetworkError> {
-        let mut known = lock(&self.endpoints);
-        *known = endpoints;
-        self.make_internet(&known)
+    pub fn set_internet(&self, outside: Outside) -> Result<(), NetworkError> {
+        let mut known = lock(&self.outside);
+        known.outside = outside;
+        self.make_internet(&mut known)
     }
 
     /// Makes the namespace for a VPC with an internet gateway, if it is not there yet.
     pub(super) fn need_internet(&self) -> Result<(), NetworkError> {
-        let known = lock(&self.endpoints);
-        if netns::exists(&self.path(INTERNET)) { Ok(()) } else { self.make_internet(&known) }
+        let mut known = lock(&self.outside);
+        if netns::exists(&self.path(INTERNET)) { Ok(()) } else { self.make_internet(&mut known) }
     }
 
-    fn make_internet(&self, endpoints: &BTreeSet<Ipv4Addr>) -> Result<(), NetworkError> {
+    fn make_internet(&self, known: &mut Known) -> Result<(), NetworkError> {
         let path = self.path(INTERNET);
+        if !netns::exists(&path) {
+            known.filter = None;
+        }
         netns::create(&path)?;
         let address = |ip| Address { link: "lo".to_owned(), address: Ipv4Net::from(ip) };
         let mut sysctls = router_sysctls();
         sysctls.retain(|key, _| !key.starts_with("net/netfilter/"));
-        let nowhere = Route { table: Route::MAIN, destination: Ipv4Net::default(), hop: Hop::Blackhole };
+        let route = |table, hop| Route { table, destination: Ipv4Net::default(), hop };
+        let rule = |priority, mark, table| Rule { priority, mark, action: RuleAction::Table(table) };
         let plan = NamespacePlan {
             sysctls,
-            addresses: endpoints.iter().copied().chain([HOST]).map(address).collect(),
-            routes: [nowhere].into(),
+            addresses: known.outside.endpoints.iter().copied().chain([HOST]).map(address).collect(),
+            routes: [route(Route::MAIN, Hop::Blackhole), route(CARRIED_TABLE, Hop::Local)].into(),
+            // Behind ours those that every namespace has.
+            rules: Some(
+                [
+                    rule(100, Some(CARRIED), CARRIED_TABLE),
+                    rule(32_766, None, Route::MAIN),
+                    rule(32_767, None, Route::MAIN - 1),
+                ]
+                .into(),
+            ),
             ..NamespacePlan::default()
         };
         netns::within(&path, || {
             converge::settings(&plan, false)?;
             let mut netlink = Netlink::open()?;
             netlink.set_up("lo")?;
-            converge::layer_three(&mut netlink, &plan, &|link| link == "lo")
+            converge::layer_three(&mut netlink, &plan, &|link| link == "lo")?;
+            converge::filter(&table(&known.outside), &mut known.filter)
         })?
     }
 

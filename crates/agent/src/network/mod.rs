@@ -31,7 +31,7 @@ pub use filter::{
     EGRESS_DENIED, INGRESS_DENIED, INVALID, LOG_GROUP, MISDIRECTED, NO_PUBLIC_ADDRESS, NO_SERVICE,
     NOT_ADDRESSED, SPOOFED, TABLE,
 };
-pub use internet::HOST;
+pub use internet::{HOST, Outside};
 pub use listening::Listening;
 pub use plan::{InternetPlan, LegPlan, NamespacePlan, PlanError, VpcPlan, compile, internet_link, leg_link};
 pub use security_group::{Direction, rule_counter};
@@ -78,13 +78,20 @@ struct Memory {
     addresses: Option<BTreeSet<(NetworkInterfaceId, Ipv4Addr, Option<Ipv4Addr>)>>,
 }
 
+/// What this process knows of the `internet` namespace.
+#[derive(Debug, Default)]
+struct Known {
+    outside: Outside,
+    filter: Option<Written>,
+}
+
 /// The namespaces of one state folder.
 #[derive(Debug)]
 pub struct Network {
     folder: PathBuf,
     vpcs: Mutex<BTreeMap<VpcId, Arc<Mutex<Memory>>>>,
-    /// The public addresses on the `internet` namespace's own interface beside [`HOST`]; held while it is changed.
-    endpoints: Mutex<BTreeSet<Ipv4Addr>>,
+    /// What the `internet` namespace should be; held while it is changed.
+    outside: Mutex<Known>,
     /// See [`Network::logs`].
     logs: OnceLock<bool>,
 }
@@ -99,7 +106,7 @@ impl Network {
         Self {
             folder: state.join("netns"),
             vpcs: Mutex::default(),
-            endpoints: Mutex::default(),
+            outside: Mutex::default(),
             logs: OnceLock::new(),
         }
     }

@@ -20,7 +20,7 @@ use types::PartId;
 
 use crate::bell::Bell;
 use crate::complain;
-use crate::keeper::{Step, endpoints};
+use crate::keeper::{Step, outside};
 use crate::machine::Machine;
 use backoff::Backoff;
 use end::Ending;
@@ -84,7 +84,7 @@ impl RoleKeeper {
 
     fn keep(&mut self, part: &Part, body: &Body) -> Result<Step, String> {
         if let Body::Edge(edge) = body {
-            self.machine.network.set_internet(endpoints(edge)).map_err(|error| error.to_string())?;
+            self.machine.network.set_internet(outside(edge)).map_err(|error| error.to_string())?;
         }
         if self.is_running() {
             self.watch();

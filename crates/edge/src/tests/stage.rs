@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,10 @@ impl Stage {
         netns::create(&path).unwrap();
         netns::within(&path, || addresses(&[PRIVATE])).unwrap();
         path
+    }
+
+    pub(super) fn state(&self) -> &Path {
+        self.folder.path()
     }
 
     fn part(&self) -> Part {

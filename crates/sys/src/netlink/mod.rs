@@ -81,6 +81,8 @@ pub enum Hop {
     Blackhole,
     /// The lookup goes on with the next rule.
     Throw,
+    /// Packets are for this namespace itself, whatever their destination.
+    Local,
     /// The destination is on this link.
     Link(String),
     /// Through a gateway, taken to be on the link whatever the link's addresses say (`onlink`).

@@ -13,6 +13,9 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage, rule};
 use super::{Hop, Netlink, Route, Rule, RuleAction};
 use crate::error::Result;
 
+/// The table in which the kernel keeps the routes to a namespace's own addresses.
+const KERNEL_LOCAL: u32 = 255;
+
 impl Netlink {
     /// Every IPv4 route but those of the kernel's local table.
     ///
@@ -46,6 +49,7 @@ impl Netlink {
         let hop = match (message.header.kind, gateway, link) {
             (RouteType::BlackHole, _, _) => Hop::Blackhole,
             (RouteType::Throw, _, _) => Hop::Throw,
+            (RouteType::Local, _, _) if table != KERNEL_LOCAL => Hop::Local,
             (RouteType::Unicast, Some(address), Some(link)) => Hop::Gateway { link, address },
             (RouteType::Unicast, None, Some(link)) => Hop::Link(link),
             _ => return None,
@@ -67,6 +71,11 @@ impl Netlink {
         match &route.hop {
             Hop::Blackhole => message.header.kind = RouteType::BlackHole,
             Hop::Throw => message.header.kind = RouteType::Throw,
+            Hop::Local => {
+                message.header.kind = RouteType::Local;
+                message.header.scope = RouteScope::Host;
+                message.attributes.push(RouteAttribute::Oif(self.index("lo")?));
+            }
             Hop::Link(link) => {
                 message.header.scope = RouteScope::Link;
                 message.attributes.push(RouteAttribute::Oif(self.index(link)?));

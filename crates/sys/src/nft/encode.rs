@@ -247,6 +247,12 @@ impl Program {
                 self.translate(NFT_NAT_SNAT, false);
             }
             Expression::SourceTo { address, ports } => self.source_to(*address, *ports),
+            Expression::HandTo(listener) => {
+                self.immediate(&listener.ip().octets(), REGISTER);
+                self.immediate(&listener.port().to_be_bytes(), REGISTER + 1);
+                let data = Attributes::new().u32(1, NFPROTO_IPV4).u32(2, REGISTER).u32(3, REGISTER + 1);
+                self.emit("tproxy", &data);
+            }
             Expression::ClampSegment(size) => self.clamp_segment(*size),
             Expression::Verdict(verdict) => {
                 let data = Attributes::new().u32(1, VERDICT_REGISTER).nest(2, &self::verdict(verdict));

@@ -1,6 +1,6 @@
 //! What rules are made of.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use ipnet::Ipv4Net;
 use serde::Serialize;
@@ -128,6 +128,10 @@ pub enum Expression {
         /// The ports to choose from.
         ports: Option<(u16, u16)>,
     },
+    /// Hands the packet to the socket of its flow, or to the one that listens at this address and port, which must be
+    /// transparent; does not match without either (TPROXY). In a prerouting chain, behind [`Expression::Protocol`]
+    /// only; a route has to lead the packet to this namespace itself.
+    HandTo(SocketAddrV4),
     /// Lowers the largest segment that a TCP handshake names. Behind [`Expression::Protocol`] only.
     ClampSegment(u16),
     /// Ends the rule.

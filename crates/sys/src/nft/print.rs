@@ -181,6 +181,7 @@ impl Display for Expression {
             Expression::SourceTo { address, ports: Some((from, to)) } => {
                 write!(f, "snat to {address}:{from}-{to}")
             }
+            Expression::HandTo(listener) => write!(f, "tproxy to {listener}"),
             Expression::ClampSegment(size) => {
                 write!(f, "tcp flags & (syn | rst) == syn tcp option maxseg size set {size}")
             }
