@@ -144,7 +144,7 @@ impl Suggest<'_> {
             return Some(Suggestion::AssociateRouteTable { table, subnet });
         }
         if let RouteDecision::Route { route, .. } = decision {
-            // A route that is there has to give way: to a better target, or, where it is wider, to a closer one.
+            // A route that is there and as close gives way; a wider one may stay.
             if route.destination.prefix_len() >= destination.prefix_len() {
                 destination = route.destination;
             }

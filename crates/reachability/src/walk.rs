@@ -317,6 +317,8 @@ impl<'a> Walk<'a> {
         let is_asked = |gate: &Gate<'_>| match (&back, &self.query.to) {
             (Some(back), _) => gate.is(back),
             (None, End::GatewayEndpoint(id)) => matches!(gate, Gate::Endpoint(found) if found.id == *id),
+            // Behind an endpoint is one service, not the internet.
+            (None, End::Internet) => !matches!(gate, Gate::Endpoint(_)),
             (None, _) => true,
         };
         let code = match (&decision, &exit) {
@@ -440,11 +442,21 @@ impl<'a> Walk<'a> {
         };
         let suggestion = match (sender, public) {
             (Some(leg), None) => self.suggest.public_address(vpc, leg, header),
-            _ => None,
+            _ => self.missing_peering_route(header),
         };
         hop.block = stop(code, suggestion);
         self.hops.push(hop);
         At::Lost
+    }
+
+    /// For a private address that went by the default route: it may be a peered VPC's.
+    fn missing_peering_route(&self, header: &Header) -> Option<Suggestion> {
+        let Crossing { vpc, entry: Gate::Interface(leg), .. } = self.crossings.first()? else { return None };
+        let peered = vpc.peerings.iter().flat_map(|peering| &peering.cidr_blocks);
+        let table = route::table(vpc, &leg.subnet.route_table)?;
+        let decision = route::look_up(vpc, table, header.destination);
+        let mut peered = peered.filter(|range| range.contains(&header.destination));
+        peered.next().and_then(|_| self.suggest.route(vpc, *leg, table, &decision, header, None))
     }
 
     /// Through a peering connection into the other VPC.

@@ -1,0 +1,104 @@
+use reachability::{Topology, analyse};
+
+use crate::fixture::*;
+
+/// The first blocker's suggestion, and its counters.
+fn suggestion(change: fn(&mut Topology), from: &str, to: &str, traffic: &str) -> String {
+    let mut topology = topology();
+    change(&mut topology);
+    let analysis = analyse(&topology, &query(from, to, traffic)).unwrap();
+    let (_, hop, block) = analysis.blocker().unwrap();
+    let said = block.suggestion.as_ref().map(ToString::to_string).unwrap_or_default();
+    let counters: Vec<&str> = hop.counters.iter().map(|counter| counter.name.as_str()).collect();
+    format!("{said} [{}]", counters.join(" "))
+}
+
+#[test]
+fn what_is_missing_is_said_in_one_sentence() {
+    let check = |change: fn(&mut Topology), from, to, traffic, expected: &str| {
+        assert_eq!(suggestion(change, from, to, traffic), expected);
+    };
+    check(
+        |t| t.group("sg-task").ingress.clear(),
+        "eni-lb",
+        "eni-task",
+        "tcp 3000",
+        "Add to sg-task an ingress rule that allows tcp 3000 from sg-lb. [denied/security-group-ingress]",
+    );
+    check(
+        |t| t.group("sg-task").egress.clear(),
+        "eni-task",
+        "internet",
+        "tcp 443",
+        "Add to sg-task an egress rule that allows tcp 443 to 0.0.0.0/0. [denied/security-group-egress]",
+    );
+    check(
+        |t| t.acl(reachability::Direction::Egress, &[entry(100, true, tcp(443, 443, "0.0.0.0/0"))]),
+        "eni-lb",
+        "eni-task",
+        "tcp 3000",
+        "Add to acl-own an egress entry with number 110 that allows tcp 1024-65535 to 10.0.0.0/24. [acl-own/egress/default]",
+    );
+    check(
+        |t| {
+            t.routes("rtb-private").remove(0);
+        },
+        "eni-task",
+        "internet",
+        "tcp 443",
+        "Add to rtb-private a route to 0.0.0.0/0 by the NAT gateway at eni-nat. []",
+    );
+    check(
+        |t| {
+            t.routes("rtb-public").remove(0);
+        },
+        "internet",
+        "eni-lb",
+        "tcp 80",
+        "Add to rtb-public a route to 0.0.0.0/0 by the internet gateway. []",
+    );
+    check(
+        |t| {
+            t.routes("rtb-b").remove(0);
+        },
+        "eni-task",
+        "eni-b",
+        "tcp 8080",
+        "Add to rtb-b a route to 10.0.0.0/16 by pcx-ab. []",
+    );
+    check(
+        |t| {
+            t.routes("rtb-private").remove(1);
+            t.routes("rtb-public").remove(1);
+        },
+        "eni-task",
+        "eni-b",
+        "tcp 8080",
+        "Add to rtb-private a route to 10.1.0.0/16 by pcx-ab. []",
+    );
+    check(
+        |t| t.vpc("vpc-a").subnets[1].route_table = "rtb-public".into(),
+        "eni-task",
+        "internet",
+        "tcp 443",
+        "Give eni-task a public address, or a route by a NAT gateway. [denied/no-public-address]",
+    );
+    check(
+        |t| {
+            for subnet in &mut t.vpc("vpc-a").subnets {
+                subnet.route_table = "rtb-public".into();
+            }
+        },
+        "eni-task",
+        "internet",
+        "tcp 443",
+        "Associate rtb-private with subnet-private. [denied/no-public-address]",
+    );
+    check(
+        |t| t.vpc("vpc-a").internet_gateway = false,
+        "eni-task",
+        "internet",
+        "tcp 443",
+        "Attach an internet gateway to vpc-a. []",
+    );
+}
