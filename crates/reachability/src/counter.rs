@@ -1,22 +1,48 @@
 //! The names of the kernel's counters, as the agent gives them.
 
 use desired::{Peer, Protocol, Rule};
-use types::{NetworkAclId, SecurityGroupId, VpcId};
+use types::{NetworkAclId, NetworkInterfaceId, SecurityGroupId, VpcId};
 
 use crate::{AclDecision, Counter, Direction};
 
-pub(crate) const SOURCE_CHECK: &str = "denied/source-check";
-pub(crate) const DESTINATION_CHECK: &str = "denied/destination-check";
-pub(crate) const NO_PUBLIC_ADDRESS: &str = "denied/no-public-address";
-pub(crate) const NOT_ADDRESSED: &str = "denied/not-addressed";
-pub(crate) const ROUTER: &str = "denied/router";
+/// Why the kernel drops a packet: the agent counts each reason in all, and by interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    SourceCheck,
+    DestinationCheck,
+    NoPublicAddress,
+    Router,
+    NoRoute,
+    NoInterface,
+    NatGateway,
+    SecurityGroup(Direction),
+    NetworkAcl(Direction),
+}
 
-/// The refusals of security groups.
-pub(crate) fn no_rule(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Ingress => "denied/security-group-ingress",
-        Direction::Egress => "denied/security-group-egress",
+impl Reason {
+    fn name(self) -> &'static str {
+        use Direction::{Egress, Ingress};
+        match self {
+            Reason::SourceCheck => "source-check",
+            Reason::DestinationCheck => "destination-check",
+            Reason::NoPublicAddress => "no-public-address",
+            Reason::Router => "router",
+            Reason::NoRoute => "no-route",
+            Reason::NoInterface => "no-interface",
+            Reason::NatGateway => "nat-gateway",
+            Reason::SecurityGroup(Egress) => "security-group-egress",
+            Reason::SecurityGroup(Ingress) => "security-group-ingress",
+            Reason::NetworkAcl(Egress) => "network-acl-egress",
+            Reason::NetworkAcl(Ingress) => "network-acl-ingress",
+        }
     }
+}
+
+/// The counters of a refusal: the interface's own, where it has one, and that of all of the VPC.
+pub(crate) fn denied(vpc: &VpcId, reason: Reason, interface: Option<&NetworkInterfaceId>) -> Vec<Counter> {
+    let all = format!("denied/{}", reason.name());
+    let own = interface.map(|interface| format!("{all}/{interface}"));
+    own.into_iter().chain([all]).map(|name| Counter { vpc: vpc.clone(), name }).collect()
 }
 
 /// A security group rule's: made of what the rule says.

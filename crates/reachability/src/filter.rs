@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use desired::{Interface, NetworkAclEntry, Peer, Ports, Protocol, Rule, SecurityGroup, Vpc};
+use desired::{Interface, NetworkAclEntry, Peer, Peering, Ports, Protocol, Rule, SecurityGroup, Vpc};
 use types::SecurityGroupId;
 
 use crate::{AclDecision, Direction, GroupDecision, Header, PortRange, Transport};
@@ -100,30 +100,31 @@ pub(crate) fn ask_groups(
     interface: &Interface,
     direction: Direction,
     header: &Header,
+    peering: Option<&Peering>,
 ) -> GroupDecision {
     for group in groups(vpc, interface) {
         let rules = match direction {
             Direction::Ingress => &group.ingress,
             Direction::Egress => &group.egress,
         };
-        if let Some(rule) = rules.iter().find(|rule| allows(vpc, rule, direction, header)) {
+        if let Some(rule) = rules.iter().find(|rule| allows(vpc, rule, direction, header, peering)) {
             return GroupDecision::Rule { group: group.id.clone(), rule: rule.clone() };
         }
     }
     GroupDecision::NoRule
 }
 
-fn allows(vpc: &Vpc, rule: &Rule, direction: Direction, header: &Header) -> bool {
+fn allows(vpc: &Vpc, rule: &Rule, direction: Direction, header: &Header, peering: Option<&Peering>) -> bool {
     let wanted = header.transport.destination();
     let ports = matched(rule.protocol, rule.ports, header.transport);
     ports.is_some_and(|found| wanted.is_none_or(|wanted| found == wanted))
-        && is_peer(vpc, &rule.peer, header.other(direction))
+        && is_peer(vpc, &rule.peer, header.other(direction), peering)
 }
 
-fn is_peer(vpc: &Vpc, peer: &Peer, address: Ipv4Addr) -> bool {
+fn is_peer(vpc: &Vpc, peer: &Peer, address: Ipv4Addr, peering: Option<&Peering>) -> bool {
     match peer {
         Peer::Cidr(range) => range.contains(&address),
-        Peer::Group(id) => is_member(vpc, id, address),
+        Peer::Group(id) => is_member(vpc, id, address, peering),
         Peer::PrefixList(id) => vpc
             .prefix_lists
             .iter()
@@ -131,14 +132,15 @@ fn is_peer(vpc: &Vpc, peer: &Peer, address: Ipv4Addr) -> bool {
     }
 }
 
-/// Whether an address is the private one of an interface that wears a group, here or in a peered VPC.
-fn is_member(vpc: &Vpc, group: &SecurityGroupId, address: Ipv4Addr) -> bool {
+/// Whether an address is the private one of an interface that wears a group, here or in the VPC behind the peering
+/// connection that the packet goes through: two peers may have the same address.
+fn is_member(vpc: &Vpc, group: &SecurityGroupId, address: Ipv4Addr, peering: Option<&Peering>) -> bool {
     let own = vpc
         .interfaces
         .iter()
         .any(|interface| interface.address == address && interface.security_groups.contains(group));
-    let peered = vpc.peerings.iter().flat_map(|peering| &peering.security_groups);
-    own || peered.filter(|known| known.id == *group).any(|known| known.members.contains(&address))
+    let mut peered = peering.iter().flat_map(|peering| &peering.security_groups);
+    own || peered.any(|known| known.id == *group && known.members.contains(&address))
 }
 
 /// What a network ACL says of a packet.

@@ -7,6 +7,8 @@
 
 mod analyse;
 mod analysis;
+mod back;
+mod checks;
 mod code;
 mod counter;
 mod filter;

@@ -4,19 +4,17 @@
 //! makes a second crossing of the same router; an internet gateway or a peering connection leads to another's. The
 //! answer makes the same crossings backwards, or it does not come to whom it is for.
 
-use std::net::Ipv4Addr;
-
 use desired::{GatewayEndpoint, InterfaceKind, Vpc};
 use types::VpcId;
 
-use crate::counter::{self, of};
-use crate::filter::{ask_acl, ask_groups, groups};
+use crate::checks::{Asked, router_service};
+use crate::counter::{Reason, denied};
 use crate::internet::{is_private, is_shared};
 use crate::route::{self, Gate, Leg, is_inside};
 use crate::suggest::Suggest;
 use crate::{
-    Block, Code, Component, Direction, End, GroupDecision, Header, Hop, NAT_GATEWAY_PORTS, Owner, PortRange,
-    Query, RouteDecision, RouterService, Suggestion, Topology, Transport,
+    Block, Code, Component, Direction, End, Header, Hop, NAT_GATEWAY_PORTS, Owner, Query, RouteDecision,
+    RouterService, Suggestion, Topology, Transport,
 };
 
 /// No way is longer: a packet that crosses so many routers goes in a circle.
@@ -31,11 +29,11 @@ pub(crate) enum Start<'a> {
 
 /// The way through one router. `header` is the packet inside the VPC: with private addresses.
 #[derive(Debug, Clone)]
-struct Crossing<'a> {
-    vpc: &'a Vpc,
-    entry: Gate<'a>,
-    exit: Gate<'a>,
-    header: Header,
+pub(crate) struct Crossing<'a> {
+    pub(crate) vpc: &'a Vpc,
+    pub(crate) entry: Gate<'a>,
+    pub(crate) exit: Gate<'a>,
+    pub(crate) header: Header,
 }
 
 /// Where a packet is between two crossings.
@@ -52,11 +50,11 @@ enum At<'a> {
 
 /// A way in the making.
 pub(crate) struct Walk<'a> {
-    topology: &'a Topology,
-    query: &'a Query,
-    hops: Vec<Hop>,
-    crossings: Vec<Crossing<'a>>,
-    suggest: Suggest<'a>,
+    pub(crate) topology: &'a Topology,
+    pub(crate) query: &'a Query,
+    pub(crate) hops: Vec<Hop>,
+    pub(crate) crossings: Vec<Crossing<'a>>,
+    pub(crate) suggest: Suggest<'a>,
 }
 
 /// Both ways.
@@ -78,7 +76,7 @@ pub(crate) fn walk(topology: &Topology, query: &Query, start: Start<'_>, header:
 }
 
 /// The answer's head; None for a message that wants no answer.
-fn answer_of(header: &Header) -> Option<Header> {
+pub(crate) fn answer_of(header: &Header) -> Option<Header> {
     let transport = match header.transport {
         Transport::Tcp { source, destination } => Transport::Tcp { source: destination, destination: source },
         Transport::Udp { source, destination } => Transport::Udp { source: destination, destination: source },
@@ -88,11 +86,11 @@ fn answer_of(header: &Header) -> Option<Header> {
     Some(Header { source: header.destination, destination: header.source, transport })
 }
 
-fn stop(code: Code, suggestion: Option<Suggestion>) -> Option<Block> {
+pub(crate) fn stop(code: Code, suggestion: Option<Suggestion>) -> Option<Block> {
     Some(Block { code, partial: false, suggestion })
 }
 
-fn hop(vpc: Option<&VpcId>, header: &Header, component: Component) -> Hop {
+pub(crate) fn hop(vpc: Option<&VpcId>, header: &Header, component: Component) -> Hop {
     Hop {
         vpc: vpc.cloned(),
         subnet: None,
@@ -173,7 +171,6 @@ impl<'a> Walk<'a> {
             } else {
                 stop(Code::NoPath, Some(Suggestion::AttachInternetGateway { vpc: vpc.id.clone() }))
             };
-            hop.counters = of(&vpc.id, counter::NOT_ADDRESSED);
             self.hops.push(hop);
             return At::Lost;
         }
@@ -221,7 +218,12 @@ impl<'a> Walk<'a> {
             return self.router(vpc, entry, &header, service);
         }
         if let Gate::Interface(leg) = entry {
-            self.groups(vpc, leg, Direction::Egress, &header, false);
+            let table = route::table(vpc, &leg.subnet.route_table);
+            let exit = table.and_then(|table| match route::look_up(vpc, table, header.destination) {
+                RouteDecision::Route { route, .. } => route::gate(vpc, &route.target),
+                RouteDecision::Local { .. } | RouteDecision::NoRoute => None,
+            });
+            self.groups(vpc, leg, Direction::Egress, &header, Asked::First(exit));
         }
         let (exit, local) = match entry {
             Gate::Interface(leg) => match self.leave_subnet(vpc, leg, &header, None) {
@@ -234,6 +236,7 @@ impl<'a> Walk<'a> {
                 None => {
                     if let Some(last) = self.hops.last_mut() {
                         last.block = stop(Code::NoPossibleDestination, None);
+                        last.counters = denied(&vpc.id, Reason::NoInterface, None);
                     }
                     return At::Lost;
                 }
@@ -260,7 +263,7 @@ impl<'a> Walk<'a> {
                         Code::EniSourceDestCheckRestriction,
                         Some(Suggestion::DisableSourceDestCheck { interface }),
                     );
-                    hop.counters = of(&vpc.id, counter::SOURCE_CHECK);
+                    hop.counters = denied(&vpc.id, Reason::SourceCheck, Some(&leg.interface.id));
                 }
                 self.hops.push(hop);
                 Some(header.clone())
@@ -284,70 +287,14 @@ impl<'a> Walk<'a> {
         let mut hop = hop(Some(&vpc.id), header, Component::Router { service });
         if service == RouterService::None || !matches!(entry, Gate::Interface(_)) {
             hop.block = stop(Code::ProtocolRestriction, None);
-            hop.counters = of(&vpc.id, counter::ROUTER);
+            let interface = match entry {
+                Gate::Interface(leg) => Some(&leg.interface.id),
+                _ => None,
+            };
+            hop.counters = denied(&vpc.id, Reason::Router, interface);
         }
         self.hops.push(hop);
         At::Arrived { answered: false }
-    }
-
-    /// Out of an interface's subnet: its network ACL, unless the packet stays inside, and its route table. Gives the
-    /// exit, and whether the local route leads there. For an answer `back` is the only exit that is right.
-    fn leave_subnet(
-        &mut self,
-        vpc: &'a Vpc,
-        leg: Leg<'a>,
-        header: &Header,
-        back: Option<Gate<'a>>,
-    ) -> Option<(Gate<'a>, bool)> {
-        let table = route::table(vpc, &leg.subnet.route_table)?;
-        let decision = route::look_up(vpc, table, header.destination);
-        let (exit, local) = match &decision {
-            RouteDecision::Local { .. } => (route::local(vpc, header.destination).map(Gate::Interface), true),
-            RouteDecision::Route { route, .. } => (route::gate(vpc, &route.target), false),
-            RouteDecision::NoRoute => (None, false),
-        };
-        let stays = match exit {
-            Some(Gate::Interface(to)) => to.subnet.id == leg.subnet.id,
-            Some(_) => false,
-            None => leg.subnet.cidr_block.contains(&header.destination),
-        };
-        if !stays {
-            self.acl(vpc, leg, Direction::Egress, header, back.is_some());
-        }
-        let is_asked = |gate: &Gate<'_>| match (&back, &self.query.to) {
-            (Some(back), _) => gate.is(back),
-            (None, End::GatewayEndpoint(id)) => matches!(gate, Gate::Endpoint(found) if found.id == *id),
-            // Behind an endpoint is one service, not the internet.
-            (None, End::Internet) => !matches!(gate, Gate::Endpoint(_)),
-            (None, _) => true,
-        };
-        let code = match (&decision, &exit) {
-            (RouteDecision::NoRoute, _) => Some(Code::NoRouteToDestination),
-            (RouteDecision::Route { .. }, None) => Some(Code::BadStateRoute),
-            (RouteDecision::Local { .. }, None) => Some(Code::NoPossibleDestination),
-            (_, Some(exit)) if !is_asked(exit) => Some(Code::NoRouteToDestination),
-            // In a circle: a NAT gateway whose own subnet's route leads to it.
-            (_, Some(Gate::Interface(to))) if to.interface.id == leg.interface.id => {
-                Some(Code::NoPossibleDestination)
-            }
-            _ => None,
-        };
-        let mut hop = hop(
-            Some(&vpc.id),
-            header,
-            Component::RouteTable { id: table.id.clone(), decision: decision.clone() },
-        );
-        hop.subnet = Some(leg.subnet.id.clone());
-        hop.block = code.and_then(|code| {
-            let suggestion = match code {
-                Code::NoPossibleDestination => None,
-                _ => self.suggest.route(vpc, leg, table, &decision, header, back),
-            };
-            stop(code, suggestion)
-        });
-        let goes_on = hop.block.is_none();
-        self.hops.push(hop);
-        exit.filter(|_| goes_on).map(|exit| (exit, local))
     }
 
     /// To an interface of the VPC.
@@ -374,7 +321,7 @@ impl<'a> Walk<'a> {
                 Code::EniSourceDestCheckRestriction,
                 Some(Suggestion::DisableSourceDestCheck { interface }),
             );
-            hop.counters = of(&vpc.id, counter::DESTINATION_CHECK);
+            hop.counters = denied(&vpc.id, Reason::DestinationCheck, Some(&leg.interface.id));
         } else {
             hop.block = stop(Code::NoPossibleDestination, None);
         }
@@ -382,28 +329,21 @@ impl<'a> Walk<'a> {
         At::Lost
     }
 
-    /// Into the subnet of an interface: its network ACL, unless the packet comes from inside, and the interface's groups.
-    fn enter_subnet(&mut self, vpc: &Vpc, entry: Gate<'_>, leg: Leg<'_>, header: &Header, answer: bool) {
-        let inside = matches!(entry, Gate::Interface(from) if from.subnet.id == leg.subnet.id);
-        if !inside {
-            self.acl(vpc, leg, Direction::Ingress, header, answer);
-        }
-        self.groups(vpc, leg, Direction::Ingress, header, answer);
-    }
-
     /// A NAT gateway sends the packet on as its own.
     fn nat_gateway(&mut self, vpc: &'a Vpc, leg: Leg<'a>, header: &Header, local: bool) -> At<'a> {
         let interface = leg.interface.id.clone();
         let mut hop = hop(Some(&vpc.id), header, Component::NatGateway { interface });
         hop.subnet = Some(leg.subnet.id.clone());
-        // Nobody can begin a flow with the gateway itself, and it leads nothing back into the VPC.
-        if local || is_inside(vpc, header.destination) {
+        // Nobody can begin a flow with the gateway itself.
+        if local {
             hop.block = stop(Code::NoPossibleDestination, None);
+            hop.counters = denied(&vpc.id, Reason::NatGateway, Some(&leg.interface.id));
             self.hops.push(hop);
             return At::Lost;
         }
         if !is_inside(vpc, header.source) {
             hop.block = stop(Code::NgwRequiresSourceInVpc, None);
+            hop.counters = denied(&vpc.id, Reason::NatGateway, Some(&leg.interface.id));
             self.hops.push(hop);
             return At::Lost;
         }
@@ -433,7 +373,7 @@ impl<'a> Walk<'a> {
             return At::Internet(outside);
         }
         let code = if public.is_none() {
-            hop.counters = of(&vpc.id, counter::NO_PUBLIC_ADDRESS);
+            hop.counters = denied(&vpc.id, Reason::NoPublicAddress, sender.map(|leg| &leg.interface.id));
             Code::IgwPublicIpAssociationForEgress
         } else if is_private(header.destination) {
             Code::IgwDestinationAddressNotInRfc1918Egress
@@ -466,17 +406,21 @@ impl<'a> Walk<'a> {
         let other = self.topology.vpcs.iter().find(|other| other.id == peering.peer);
         let far = other.and_then(|other| other.peerings.iter().find(|far| far.id == peering.id));
         let covers = |ranges: &[ipnet::Ipv4Net], address| ranges.iter().any(|range| range.contains(&address));
-        hop.block = match far {
-            _ if !covers(&peering.cidr_blocks, header.destination) => {
-                stop(Code::PcxRequiresAddressInVpcCidr, None)
-            }
+        let refused = match far {
+            // The other VPC has no interface at all.
+            None => Some((Code::NoPossibleDestination, &vpc.id, Reason::NoRoute)),
             Some(far) if !covers(&far.cidr_blocks, header.source) => {
-                stop(Code::PcxRequiresAddressInVpcCidr, None)
+                Some((Code::PcxRequiresAddressInVpcCidr, &peering.peer, Reason::SourceCheck))
+            }
+            Some(_) if !covers(&peering.cidr_blocks, header.destination) => {
+                Some((Code::PcxRequiresAddressInVpcCidr, &peering.peer, Reason::NoRoute))
             }
             Some(_) => None,
-            // The other VPC has no interface at all.
-            None => stop(Code::NoPossibleDestination, None),
         };
+        if let Some((code, counted, reason)) = refused {
+            hop.block = stop(code, None);
+            hop.counters = denied(counted, reason, None);
+        }
         let goes_on = hop.block.is_none();
         self.hops.push(hop);
         match (other, far) {
@@ -502,182 +446,5 @@ impl<'a> Walk<'a> {
         let goes_on = hop.block.is_none();
         self.hops.push(hop);
         if goes_on { At::Arrived { answered: true } } else { At::Lost }
-    }
-
-    /// The answer's way: the crossings backwards. `asked` is the packet as the asked source sent it.
-    fn back(&mut self, asked: &Header) {
-        let crossings = std::mem::take(&mut self.crossings);
-        for crossing in crossings.iter().rev() {
-            if !self.cross_back(crossing) {
-                return;
-            }
-        }
-        if let Some(Crossing { entry: Gate::InternetGateway, .. }) = crossings.first()
-            && let Some(answer) = answer_of(asked)
-        {
-            let owner = self.topology.internet.owner(self.topology, answer.destination, answer.transport);
-            self.hops.push(hop(None, &answer, Component::Internet { owner }));
-        }
-    }
-
-    /// The answer's way through one router. Whether it comes through as far as routes are concerned.
-    fn cross_back(&mut self, crossing: &Crossing<'a>) -> bool {
-        let Crossing { vpc, entry, exit, .. } = crossing;
-        let Some(answer) = answer_of(&crossing.header) else { return false };
-        match exit {
-            Gate::Interface(leg) => {
-                if leg.interface.kind == InterfaceKind::NatGateway {
-                    let interface = leg.interface.id.clone();
-                    let mut hop = hop(Some(&vpc.id), &answer, Component::NatGateway { interface });
-                    hop.subnet = Some(leg.subnet.id.clone());
-                    // It arrives at the gateway's own address and port.
-                    hop.header.destination = leg.interface.address;
-                    hop.header.transport = with_destination(answer.transport, NAT_GATEWAY_PORTS);
-                    hop.translated = Some(answer.clone());
-                    self.hops.push(hop);
-                } else {
-                    let hop = self.interface_hop(vpc, *leg, &answer);
-                    self.hops.push(hop);
-                }
-                self.groups(vpc, *leg, Direction::Egress, &answer, true);
-                if self.leave_subnet(vpc, *leg, &answer, Some(*entry)).is_none() {
-                    return false;
-                }
-            }
-            Gate::InternetGateway => {
-                let public =
-                    route::local(vpc, answer.destination).and_then(|leg| leg.interface.public_address);
-                let Some(destination) = public else { return false };
-                let outside = Header { destination, ..answer.clone() };
-                let owner = self.topology.internet.owner(self.topology, outside.source, outside.transport);
-                self.hops.push(hop(None, &outside, Component::Internet { owner }));
-                let mut hop = hop(Some(&vpc.id), &outside, Component::InternetGateway { outwards: false });
-                hop.translated = Some(answer.clone());
-                self.hops.push(hop);
-            }
-            Gate::Endpoint(endpoint) => {
-                let id = endpoint.id.clone();
-                self.hops.push(hop(Some(&vpc.id), &answer, Component::GatewayEndpoint { id }));
-            }
-            Gate::Peering(_) => (),
-        }
-        match entry {
-            Gate::Interface(leg) => {
-                self.enter_subnet(vpc, *exit, *leg, &answer, true);
-                // A NAT gateway's next hop says so itself.
-                if leg.interface.kind != InterfaceKind::NatGateway || self.is_asked(leg) {
-                    let mut hop = self.interface_hop(vpc, *leg, &answer);
-                    if leg.interface.source_dest_check && answer.destination != leg.interface.address {
-                        hop.block = stop(Code::EniSourceDestCheckRestriction, None);
-                        hop.counters = of(&vpc.id, counter::DESTINATION_CHECK);
-                    }
-                    self.hops.push(hop);
-                }
-            }
-            Gate::InternetGateway => {
-                let mut hop = hop(Some(&vpc.id), &answer, Component::InternetGateway { outwards: true });
-                let public = route::local(vpc, answer.source).and_then(|leg| leg.interface.public_address);
-                hop.translated = public.map(|source| Header { source, ..answer.clone() });
-                self.hops.push(hop);
-            }
-            Gate::Peering(peering) => {
-                let component = Component::Peering { id: peering.id.clone(), to: peering.peer.clone() };
-                self.hops.push(hop(Some(&vpc.id), &answer, component));
-            }
-            Gate::Endpoint(_) => (),
-        }
-        true
-    }
-
-    fn is_asked(&self, leg: &Leg<'_>) -> bool {
-        matches!(&self.query.from, End::Interface(id) if *id == leg.interface.id)
-    }
-
-    fn interface_hop(&self, vpc: &Vpc, leg: Leg<'_>, header: &Header) -> Hop {
-        let interface = leg.interface;
-        let component = Component::Interface {
-            id: interface.id.clone(),
-            of: interface.kind,
-            address: interface.address,
-            public_address: interface.public_address,
-            source_dest_check: interface.source_dest_check,
-        };
-        Hop { subnet: Some(leg.subnet.id.clone()), ..hop(Some(&vpc.id), header, component) }
-    }
-
-    /// An interface's security groups; a NAT gateway has none.
-    fn groups(&mut self, vpc: &Vpc, leg: Leg<'_>, direction: Direction, header: &Header, answer: bool) {
-        let interface = leg.interface;
-        if interface.kind == InterfaceKind::NatGateway {
-            return;
-        }
-        let decision =
-            if answer { GroupDecision::Answer } else { ask_groups(vpc, interface, direction, header) };
-        let (counters, block) = match &decision {
-            GroupDecision::Rule { group, rule } => (of(&vpc.id, counter::rule(group, direction, rule)), None),
-            GroupDecision::Answer => (Vec::new(), None),
-            GroupDecision::NoRule => {
-                let suggestion = self.suggest.group_rule(vpc, leg, direction, header);
-                (of(&vpc.id, counter::no_rule(direction)), stop(Code::EniSgRulesMismatch, suggestion))
-            }
-        };
-        let component = Component::SecurityGroups {
-            interface: interface.id.clone(),
-            groups: groups(vpc, interface).into_iter().map(|group| group.id.clone()).collect(),
-            direction,
-            decision,
-        };
-        let subnet = Some(leg.subnet.id.clone());
-        self.hops.push(Hop { subnet, counters, block, ..hop(Some(&vpc.id), header, component) });
-    }
-
-    /// The network ACL of an interface's subnet.
-    fn acl(&mut self, vpc: &Vpc, leg: Leg<'_>, direction: Direction, header: &Header, answer: bool) {
-        let Some(acl) = vpc.network_acls.iter().find(|acl| acl.id == leg.subnet.network_acl) else { return };
-        let entries = match direction {
-            Direction::Ingress => &acl.ingress,
-            Direction::Egress => &acl.egress,
-        };
-        let said = ask_acl(entries, direction, header);
-        let block = (!said.allowed).then(|| Block {
-            code: Code::SubnetAclRestriction,
-            partial: said.partial,
-            suggestion: self.suggest.acl_entry(vpc, acl, direction, &said.decision, header, answer),
-        });
-        let counters = of(&vpc.id, counter::entry(&acl.id, direction, &said.decision));
-        let component = Component::NetworkAcl { id: acl.id.clone(), direction, decision: said.decision };
-        let subnet = Some(leg.subnet.id.clone());
-        self.hops.push(Hop { subnet, counters, block, ..hop(Some(&vpc.id), header, component) });
-    }
-}
-
-fn with_destination(transport: Transport, destination: PortRange) -> Transport {
-    match transport {
-        Transport::Tcp { source, .. } => Transport::Tcp { source, destination },
-        Transport::Udp { source, .. } => Transport::Udp { source, destination },
-        icmp @ Transport::Icmp { .. } => icmp,
-    }
-}
-
-/// The router's own service that a packet is for; None when it is for somebody else.
-fn router_service(vpc: &Vpc, header: &Header) -> Option<RouterService> {
-    const DNS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
-    const TASK_METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
-    let base = vpc.cidr_blocks.first().map(|range| u32::from(range.network()));
-    let to_dns = header.destination == DNS
-        || base.and_then(|base| base.checked_add(2)) == Some(u32::from(header.destination));
-    let port = |wanted| match header.transport {
-        Transport::Tcp { destination, .. } | Transport::Udp { destination, .. } => {
-            destination == PortRange { from: wanted, to: wanted }
-        }
-        Transport::Icmp { .. } => false,
-    };
-    let tcp = matches!(header.transport, Transport::Tcp { .. });
-    match header.destination {
-        _ if to_dns && port(53) => Some(RouterService::Dns),
-        TASK_METADATA if tcp && port(80) => Some(RouterService::TaskMetadata),
-        TASK_METADATA => Some(RouterService::None),
-        _ if to_dns => Some(RouterService::None),
-        _ => None,
     }
 }

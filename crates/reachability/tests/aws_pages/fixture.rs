@@ -121,8 +121,10 @@ fn peer_of(text: &str) -> Peer {
 }
 
 pub fn entry(number: u16, allow: bool, rule: Rule) -> NetworkAclEntry {
-    let Peer::Cidr(cidr_block) = rule.peer else { panic!("an ACL knows ranges only") };
-    NetworkAclEntry { number, allow, protocol: rule.protocol, ports: rule.ports, cidr_block }
+    let Rule { protocol, ports, peer: Peer::Cidr(cidr_block) } = rule else {
+        panic!("an ACL knows ranges only")
+    };
+    NetworkAclEntry { number, allow, protocol, ports, cidr_block }
 }
 
 pub fn route(destination: &str, target: &str) -> Route {

@@ -23,21 +23,21 @@ fn what_is_missing_is_said_in_one_sentence() {
         "eni-lb",
         "eni-task",
         "tcp 3000",
-        "Add to sg-task an ingress rule that allows tcp 3000 from sg-lb. [denied/security-group-ingress]",
+        "Add to sg-task an ingress rule that allows tcp 3000 from sg-lb. [denied/security-group-ingress/eni-task denied/security-group-ingress]",
     );
     check(
         |t| t.group("sg-task").egress.clear(),
         "eni-task",
         "internet",
         "tcp 443",
-        "Add to sg-task an egress rule that allows tcp 443 to 0.0.0.0/0. [denied/security-group-egress]",
+        "Add to sg-task an egress rule that allows tcp 443 to 0.0.0.0/0. [denied/security-group-egress/eni-task denied/security-group-egress]",
     );
     check(
         |t| t.acl(reachability::Direction::Egress, &[entry(100, true, tcp(443, 443, "0.0.0.0/0"))]),
         "eni-lb",
         "eni-task",
         "tcp 3000",
-        "Add to acl-own an egress entry with number 110 that allows tcp 1024-65535 to 10.0.0.0/24. [acl-own/egress/default]",
+        "Add to acl-own an egress entry with number 110 that allows tcp 1024-65535 to 10.0.0.0/24. [acl-own/egress/default denied/network-acl-egress/eni-task denied/network-acl-egress]",
     );
     check(
         |t| {
@@ -46,7 +46,7 @@ fn what_is_missing_is_said_in_one_sentence() {
         "eni-task",
         "internet",
         "tcp 443",
-        "Add to rtb-private a route to 0.0.0.0/0 by the NAT gateway at eni-nat. []",
+        "Add to rtb-private a route to 0.0.0.0/0 by the NAT gateway at eni-nat. [denied/no-route/eni-task denied/no-route]",
     );
     check(
         |t| {
@@ -55,7 +55,7 @@ fn what_is_missing_is_said_in_one_sentence() {
         "internet",
         "eni-lb",
         "tcp 80",
-        "Add to rtb-public a route to 0.0.0.0/0 by the internet gateway. []",
+        "Add to rtb-public a route to 0.0.0.0/0 by the internet gateway. [denied/no-route/eni-lb denied/no-route]",
     );
     check(
         |t| {
@@ -64,7 +64,7 @@ fn what_is_missing_is_said_in_one_sentence() {
         "eni-task",
         "eni-b",
         "tcp 8080",
-        "Add to rtb-b a route to 10.0.0.0/16 by pcx-ab. []",
+        "Add to rtb-b a route to 10.0.0.0/16 by pcx-ab. [denied/no-route/eni-b denied/no-route]",
     );
     check(
         |t| {
@@ -81,7 +81,7 @@ fn what_is_missing_is_said_in_one_sentence() {
         "eni-task",
         "internet",
         "tcp 443",
-        "Give eni-task a public address, or a route by a NAT gateway. [denied/no-public-address]",
+        "Give eni-task a public address, or a route by a NAT gateway. [denied/no-public-address/eni-task denied/no-public-address]",
     );
     check(
         |t| {
@@ -92,13 +92,13 @@ fn what_is_missing_is_said_in_one_sentence() {
         "eni-task",
         "internet",
         "tcp 443",
-        "Associate rtb-private with subnet-private. [denied/no-public-address]",
+        "Associate rtb-private with subnet-private. [denied/no-public-address/eni-task denied/no-public-address]",
     );
     check(
         |t| t.vpc("vpc-a").internet_gateway = false,
         "eni-task",
         "internet",
         "tcp 443",
-        "Attach an internet gateway to vpc-a. []",
+        "Attach an internet gateway to vpc-a. [denied/no-route/eni-nat denied/no-route]",
     );
 }
