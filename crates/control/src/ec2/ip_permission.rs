@@ -1,8 +1,12 @@
 //! A group's rules as DescribeSecurityGroups shows them: one permission for all peers of a protocol and its ports.
 
 use serde::Serialize;
+use store::Snapshot;
 
-use crate::ec2::permission::{Peer, Permission, protocol_name};
+use crate::context::Context;
+use crate::ec2::permission::{Peer, protocol_name};
+use crate::ec2::security_group_reference;
+use crate::ec2::security_group_rule::SecurityGroupRule;
 
 /// A permission with its peers, as DescribeSecurityGroups shows it.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -16,7 +20,7 @@ pub(super) struct IpPermissionDescription {
     groups: Vec<GroupDescription>,
     ip_ranges: Vec<IpRangeDescription>,
     ipv6_ranges: Vec<Ipv6RangeDescription>,
-    prefix_list_ids: Vec<String>,
+    prefix_list_ids: Vec<PrefixListDescription>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -24,6 +28,20 @@ pub(super) struct IpPermissionDescription {
 struct GroupDescription {
     group_id: String,
     user_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vpc_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vpc_peering_connection_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peering_status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PrefixListDescription {
+    prefix_list_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
 }
@@ -46,11 +64,13 @@ struct Ipv6RangeDescription {
 
 /// Groups rules by protocol and ports.
 pub(super) fn grouped<'a>(
-    account: &str,
-    rules: impl Iterator<Item = (&'a Permission, &'a Option<String>)>,
+    rows: &Snapshot,
+    context: &Context,
+    rules: impl Iterator<Item = &'a SecurityGroupRule>,
 ) -> Vec<IpPermissionDescription> {
     let mut all: Vec<IpPermissionDescription> = Vec::new();
-    for (permission, description) in rules {
+    for rule in rules {
+        let permission = &rule.permission;
         let (protocol, from, to) = (
             protocol_name(permission.protocol),
             permission.ports.map(|ports| ports.from),
@@ -71,7 +91,7 @@ pub(super) fn grouped<'a>(
             });
             all.len() - 1
         });
-        let description = description.clone();
+        let description = rule.description.clone();
         match &permission.peer {
             Peer::Ipv4(net) => {
                 all[at].ip_ranges.push(IpRangeDescription { cidr_ip: net.to_string(), description });
@@ -81,12 +101,45 @@ pub(super) fn grouped<'a>(
             }
             Peer::Group(id) => all[at].groups.push(GroupDescription {
                 group_id: id.to_string(),
-                user_id: account.to_owned(),
+                user_id: rule.account.to_string(),
+                vpc_id: rule.peered.as_ref().map(|peered| peered.vpc_id.to_string()),
+                vpc_peering_connection_id: rule.peered.as_ref().map(|peered| peered.peering_id.to_string()),
+                peering_status: security_group_reference::status(rows, context, rule),
                 description,
             }),
+            Peer::PrefixList(id) => all[at]
+                .prefix_list_ids
+                .push(PrefixListDescription { prefix_list_id: id.to_string(), description }),
         }
     }
     all
+}
+
+/// A permission of stale rules: their peers are groups alone.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StaleIpPermission {
+    ip_protocol: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_port: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_port: Option<i32>,
+    groups: Vec<GroupDescription>,
+    ip_ranges: Vec<String>,
+    prefix_list_ids: Vec<String>,
+}
+
+impl From<IpPermissionDescription> for StaleIpPermission {
+    fn from(all: IpPermissionDescription) -> Self {
+        Self {
+            ip_protocol: all.ip_protocol,
+            from_port: all.from_port,
+            to_port: all.to_port,
+            groups: all.groups,
+            ip_ranges: Vec::new(),
+            prefix_list_ids: Vec::new(),
+        }
+    }
 }
 
 /// What filters compare.
@@ -113,6 +166,10 @@ impl IpPermissionDescription {
 
     pub(super) fn group_ids(&self) -> Vec<String> {
         self.groups.iter().map(|group| group.group_id.clone()).collect()
+    }
+
+    pub(super) fn prefix_list_ids(&self) -> Vec<String> {
+        self.prefix_list_ids.iter().map(|list| list.prefix_list_id.clone()).collect()
     }
 
     pub(super) fn user_ids(&self) -> Vec<String> {

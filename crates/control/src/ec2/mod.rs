@@ -20,16 +20,25 @@ pub mod network_acl;
 mod network_acl_description;
 pub mod network_acl_entry;
 pub mod permission;
+pub mod prefix_list;
+mod prefix_list_description;
+mod prefix_list_use;
+mod prefix_list_version;
 mod public_address;
-pub(crate) mod route;
+mod route;
 pub mod route_table;
 mod route_table_association;
+mod route_table_description;
+pub(crate) mod route_target;
 pub mod security_group;
 mod security_group_permission;
+mod security_group_reference;
 pub mod security_group_rule;
 pub mod subnet;
 pub mod tag;
 pub mod vpc;
+pub mod vpc_peering;
+mod vpc_peering_description;
 mod zone;
 
 #[cfg(test)]
@@ -47,6 +56,7 @@ use crate::operation::{Operation, read, write};
 
 /// The table of operations.
 pub const OPERATIONS: &[Operation] = &[
+    write!(Ec2, AcceptVpcPeeringConnection, vpc_peering::accept),
     write!(Ec2, AllocateAddress, address::allocate),
     write!(Ec2, AssociateAddress, address::associate),
     write!(Ec2, AssociateRouteTable, route_table_association::associate),
@@ -54,6 +64,7 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, AuthorizeSecurityGroupEgress, security_group_permission::authorize_egress),
     write!(Ec2, AuthorizeSecurityGroupIngress, security_group_permission::authorize_ingress),
     write!(Ec2, CreateInternetGateway, internet_gateway::create),
+    write!(Ec2, CreateManagedPrefixList, prefix_list::create),
     write!(Ec2, CreateNatGateway, nat_gateway::create),
     write!(Ec2, CreateNetworkAcl, network_acl::create),
     write!(Ec2, CreateNetworkAclEntry, network_acl_entry::create),
@@ -63,7 +74,9 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, CreateSubnet, subnet::create),
     write!(Ec2, CreateTags, tag::create_tags),
     write!(Ec2, CreateVpc, vpc::create),
+    write!(Ec2, CreateVpcPeeringConnection, vpc_peering::create),
     write!(Ec2, DeleteInternetGateway, internet_gateway::delete),
+    write!(Ec2, DeleteManagedPrefixList, prefix_list::delete),
     write!(Ec2, DeleteNatGateway, nat_gateway::delete),
     write!(Ec2, DeleteNetworkAcl, network_acl::delete),
     write!(Ec2, DeleteNetworkAclEntry, network_acl_entry::delete),
@@ -73,34 +86,47 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, DeleteSubnet, subnet::delete),
     write!(Ec2, DeleteTags, tag::delete_tags),
     write!(Ec2, DeleteVpc, vpc::delete),
+    write!(Ec2, DeleteVpcPeeringConnection, vpc_peering::delete),
     read!(Ec2, DescribeAccountAttributes, zone::describe_account_attributes),
     read!(Ec2, DescribeAddresses, address::describe),
     read!(Ec2, DescribeAddressesAttribute, address::describe_attribute),
     read!(Ec2, DescribeAvailabilityZones, zone::describe_availability_zones),
     read!(Ec2, DescribeDhcpOptions, dhcp_options::describe),
     read!(Ec2, DescribeInternetGateways, internet_gateway::describe),
+    read!(Ec2, DescribeManagedPrefixLists, prefix_list_description::describe),
     read!(Ec2, DescribeNatGateways, nat_gateway_description::describe),
     read!(Ec2, DescribeNetworkAcls, network_acl_description::describe),
     read!(Ec2, DescribeNetworkInterfaces, interface_description::describe),
+    read!(Ec2, DescribePrefixLists, prefix_list_description::describe_services),
     read!(Ec2, DescribeRegions, zone::describe_regions),
-    read!(Ec2, DescribeRouteTables, route_table::describe),
+    read!(Ec2, DescribeRouteTables, route_table_description::describe),
+    read!(Ec2, DescribeSecurityGroupReferences, security_group_reference::describe_references),
     read!(Ec2, DescribeSecurityGroupRules, security_group_rule::describe),
     read!(Ec2, DescribeSecurityGroups, security_group::describe),
+    read!(Ec2, DescribeStaleSecurityGroups, security_group_reference::describe_stale),
     read!(Ec2, DescribeSubnets, subnet::describe),
     read!(Ec2, DescribeTags, tag::describe),
     read!(Ec2, DescribeVpcAttribute, vpc::describe_attribute),
+    read!(Ec2, DescribeVpcPeeringConnections, vpc_peering_description::describe),
     read!(Ec2, DescribeVpcs, vpc::describe),
     write!(Ec2, DetachInternetGateway, internet_gateway::detach),
     write!(Ec2, DisassociateAddress, address::disassociate),
     write!(Ec2, DisassociateRouteTable, route_table_association::disassociate),
+    read!(Ec2, GetManagedPrefixListAssociations, prefix_list_description::associations),
+    read!(Ec2, GetManagedPrefixListEntries, prefix_list_description::entries),
+    read!(Ec2, GetSecurityGroupsForVpc, security_group_reference::for_vpc),
+    write!(Ec2, ModifyManagedPrefixList, prefix_list_version::modify),
     write!(Ec2, ModifySecurityGroupRules, security_group_rule::modify),
     write!(Ec2, ModifySubnetAttribute, subnet::modify_attribute),
     write!(Ec2, ModifyVpcAttribute, vpc::modify_attribute),
+    write!(Ec2, ModifyVpcPeeringConnectionOptions, vpc_peering_description::modify_options),
+    write!(Ec2, RejectVpcPeeringConnection, vpc_peering::reject),
     write!(Ec2, ReleaseAddress, address::release),
     write!(Ec2, ReplaceNetworkAclAssociation, network_acl::replace_association),
     write!(Ec2, ReplaceNetworkAclEntry, network_acl_entry::replace),
     write!(Ec2, ReplaceRoute, route::replace),
     write!(Ec2, ReplaceRouteTableAssociation, route_table_association::replace_association),
+    write!(Ec2, RestoreManagedPrefixListVersion, prefix_list_version::restore),
     write!(Ec2, RevokeSecurityGroupEgress, security_group_permission::revoke_egress),
     write!(Ec2, RevokeSecurityGroupIngress, security_group_permission::revoke_ingress),
     write!(Ec2, UpdateSecurityGroupRuleDescriptionsEgress, security_group_rule::update_egress_descriptions),
@@ -115,6 +141,7 @@ pub const TABLES: &[TableDef] = &[
     table::<internet_gateway::InternetGateway>(),
     table::<nat_gateway::NatGateway>(),
     table::<network_acl::NetworkAcl>(),
+    table::<prefix_list::PrefixList>(),
     table::<public_address::PublicAddress>(),
     table::<route_table::RouteTable>(),
     table::<security_group::SecurityGroup>(),
@@ -122,6 +149,7 @@ pub const TABLES: &[TableDef] = &[
     table::<subnet::Subnet>(),
     table::<tag::TagSet>(),
     table::<vpc::Vpc>(),
+    table::<vpc_peering::VpcPeeringConnection>(),
 ];
 
 /// A row that AWS names by an id.

@@ -3,12 +3,12 @@
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use store::Snapshot;
-use types::SecurityGroupId;
-use wire::{ApiError, Empty, OnlyDefault};
+use types::{PrefixListId, SecurityGroupId};
+use wire::ApiError;
 
 use crate::context::Context;
 use crate::ec2::vpc::parse_cidr;
-use crate::ec2::{invalid, security_group};
+use crate::ec2::{Resource, invalid, prefix_list, security_group, security_group_reference};
 
 /// What a rule allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,8 +29,10 @@ pub enum Peer {
     Ipv4(Ipv4Net),
     /// IPv6 addresses. No VPC has any yet: such a rule is kept and shown, and no packet can match it.
     Ipv6(Ipv6Net),
-    /// The interfaces of a group of the same VPC.
+    /// The interfaces of a group: of the same VPC, or of a peered one.
     Group(SecurityGroupId),
+    /// The entries of a prefix list.
+    PrefixList(PrefixListId),
 }
 
 impl std::fmt::Display for Peer {
@@ -39,6 +41,7 @@ impl std::fmt::Display for Peer {
             Peer::Ipv4(net) => net.fmt(f),
             Peer::Ipv6(net) => net.fmt(f),
             Peer::Group(id) => id.fmt(f),
+            Peer::PrefixList(id) => id.fmt(f),
         }
     }
 }
@@ -145,10 +148,18 @@ pub(super) struct IpPermission {
     #[serde(default)]
     ipv6_ranges: Vec<Ipv6Range>,
     #[serde(default)]
-    #[allow(dead_code, reason = "decoding it is the check")]
-    prefix_list_ids: OnlyDefault<Empty>,
+    prefix_list_ids: Vec<PrefixListPeer>,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PrefixListPeer {
+    description: Option<String>,
+    prefix_list_id: String,
+}
+
+/// A group of the same VPC or of a peered one. The VPC and the connection are those that the group is found by; to name
+/// them is to ask for a check.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct UserIdGroupPair {
@@ -157,6 +168,7 @@ struct UserIdGroupPair {
     group_name: Option<String>,
     user_id: Option<String>,
     vpc_id: Option<String>,
+    vpc_peering_connection_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -220,10 +232,15 @@ impl IpPermission {
         for pair in &self.groups {
             push(Peer::Group(pair.group(rows, context, group)?), &pair.description)?;
         }
+        for list in &self.prefix_list_ids {
+            prefix_list::weight(rows, context, &list.prefix_list_id)?;
+            let id = PrefixListId::from(list.prefix_list_id.as_str());
+            push(Peer::PrefixList(id), &list.description)?;
+        }
         if rules.is_empty() {
             return Err(ApiError::new(
                 "InvalidParameterValue",
-                "Invalid value 'null' for protocol. VPC security group rules must specify a peer: ipRanges, ipv6Ranges or groups.",
+                "Invalid value 'null' for protocol. VPC security group rules must specify a peer: ipRanges, ipv6Ranges, groups or prefixListIds.",
             ));
         }
         Ok(rules)
@@ -249,37 +266,46 @@ impl UserIdGroupPair {
                 "rules that refer to another account's security group (UserId {user})"
             )));
         }
-        if let Some(vpc) = self.vpc_id.as_deref().filter(|vpc| *vpc != of.vpc_id.as_str()) {
-            return Err(ApiError::unsupported(format_args!(
-                "rules that refer to a peered VPC's security group (VpcId {vpc})"
-            )));
-        }
         let Some(id) = self.group_id.as_deref().filter(|id| !id.is_empty()) else {
             let name = self.group_name.as_deref().unwrap_or_default();
             return Err(invalid(name, "groupName", "In a VPC, a group is named by its groupId."));
         };
-        referenced(rows, context, of, id)
+        let id = referenced(rows, context, of, id)?;
+        let (vpc, peering) = security_group_reference::place(rows, context, of, &id);
+        for (given, found) in [
+            (&self.vpc_id, Some(vpc.to_string())),
+            (&self.vpc_peering_connection_id, peering.map(|id| id.to_string())),
+        ] {
+            if given.as_ref().is_some_and(|given| !given.is_empty() && Some(given) != found.as_ref()) {
+                return Err(security_group::SecurityGroup::not_found(id.as_str()));
+            }
+        }
+        Ok(id)
     }
 }
 
-/// The group that a rule of `of` refers to; both are of one VPC.
+/// The group that a rule of `of` refers to: of the same VPC, or of one that is peered with it in the same region. A rule
+/// that is there already may be spoken of when its group or the peering is gone: it is stale.
 fn referenced(
     rows: &Snapshot,
     context: &Context,
     of: &security_group::SecurityGroup,
     id: &str,
 ) -> Result<SecurityGroupId, ApiError> {
-    let group = security_group::get(rows, context, id)?;
-    if group.vpc_id != of.vpc_id {
-        return Err(ApiError::new(
-            "InvalidGroup.NotFound",
-            format!(
-                "You have specified two resources that belong to different networks. {id} is not in {}",
-                of.vpc_id
-            ),
-        ));
+    let id = SecurityGroupId::from(id);
+    if security_group_reference::may_refer(rows, of, &id)
+        || security_group_reference::refers(rows, context, of, &id)
+    {
+        return Ok(id);
     }
-    Ok(group.id.clone())
+    let group = security_group::get(rows, context, id.as_str())?;
+    Err(ApiError::new(
+        "InvalidGroup.NotFound",
+        format!(
+            "You have specified two resources that belong to different networks. {} is not in {}",
+            group.id, of.vpc_id
+        ),
+    ))
 }
 
 /// Source: IpRange in the EC2 API reference.
@@ -304,10 +330,8 @@ pub(super) struct RuleRequest {
     cidr_ipv4: Option<String>,
     cidr_ipv6: Option<String>,
     referenced_group_id: Option<String>,
+    prefix_list_id: Option<String>,
     pub(super) description: Option<String>,
-    #[serde(default)]
-    #[allow(dead_code, reason = "decoding it is the check")]
-    prefix_list_id: OnlyDefault<Empty>,
 }
 
 impl RuleRequest {
@@ -326,14 +350,18 @@ impl RuleRequest {
         let protocol = parse_protocol(protocol)?;
         let ports = parse_ports(protocol, self.from_port, self.to_port)?;
         check_description(self.description.as_deref())?;
-        let peer = match (&self.cidr_ipv4, &self.cidr_ipv6, &self.referenced_group_id) {
-            (Some(cidr), None, None) => Peer::Ipv4(parse_cidr(cidr, "cidrIpv4")?),
-            (None, Some(cidr), None) => Peer::Ipv6(parse_ipv6(cidr)?),
-            (None, None, Some(id)) => Peer::Group(referenced(rows, context, group, id)?),
+        let peer = match (&self.cidr_ipv4, &self.cidr_ipv6, &self.referenced_group_id, &self.prefix_list_id) {
+            (Some(cidr), None, None, None) => Peer::Ipv4(parse_cidr(cidr, "cidrIpv4")?),
+            (None, Some(cidr), None, None) => Peer::Ipv6(parse_ipv6(cidr)?),
+            (None, None, Some(id), None) => Peer::Group(referenced(rows, context, group, id)?),
+            (None, None, None, Some(id)) => {
+                prefix_list::weight(rows, context, id)?;
+                Peer::PrefixList(PrefixListId::from(id.as_str()))
+            }
             _ => {
                 return Err(ApiError::new(
                     "InvalidParameterCombination",
-                    "A security group rule must have exactly one of CidrIpv4, CidrIpv6, ReferencedGroupId",
+                    "A security group rule must have exactly one of CidrIpv4, CidrIpv6, ReferencedGroupId, PrefixListId",
                 ));
             }
         };

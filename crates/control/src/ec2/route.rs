@@ -3,172 +3,241 @@
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 use store::{Snapshot, Tx};
-use types::{AccountId, Region, VpcId};
+use types::PrefixListId;
 use wire::ApiError;
 
 use crate::context::Context;
-use crate::ec2::interface::NetworkInterface;
-use crate::ec2::internet_gateway::InternetGateway;
-use crate::ec2::nat_gateway::{self, NatGateway};
-use crate::ec2::route_table::{self, Route, RouteTable, Target};
+use crate::ec2::route_table::{self, Destination, Route, RouteTable, Target};
+use crate::ec2::route_target::Named;
+use crate::ec2::subnet::Subnet;
 use crate::ec2::vpc::{self, parse_cidr};
-use crate::ec2::{DONE, Done, Nothing, answer};
+use crate::ec2::{DONE, Done, Nothing, answer, prefix_list};
 
-/// The most routes of a table. Source: "Amazon VPC quotas" (its local route counts).
-const MOST: usize = 500;
+/// The most routes of a table, its local ones among them. Source: "Amazon VPC quotas".
+pub(super) const MOST: usize = 500;
 
-/// Where a route's packets go now: a target that is gone or detached is a black hole.
-pub(crate) fn resolve(
-    rows: &Snapshot,
-    account: &AccountId,
-    region: &Region,
-    vpc_id: &VpcId,
-    target: &Target,
-) -> desired::RouteTarget {
-    let key = |id: &dyn std::fmt::Display| format!("{account}/{region}/{id}");
-    let interface = |id: &types::NetworkInterfaceId| {
-        rows.get::<NetworkInterface>(&key(id))
-            .filter(|interface| interface.vpc_id == *vpc_id)
-            .map(|interface| desired::RouteTarget::Interface(interface.id.clone()))
-    };
-    let found = match target {
-        Target::InternetGateway(id) => rows
-            .get::<InternetGateway>(&key(id))
-            .filter(|gateway| gateway.vpc_id.as_ref() == Some(vpc_id))
-            .map(|_| desired::RouteTarget::InternetGateway),
-        Target::NatGateway(id) => rows
-            .get::<NatGateway>(&key(id))
-            .filter(|gateway| gateway.is_live())
-            .and_then(|gateway| gateway.interface_id.as_ref().and_then(interface)),
-        Target::NetworkInterface(id) => interface(id),
-        Target::Peering(_) | Target::Endpoint(_) => None,
-    };
-    found.unwrap_or(desired::RouteTarget::Blackhole)
+/// What a table's routes count against [`MOST`]: a prefix list counts what it may grow to.
+pub(super) fn count(rows: &Snapshot, context: &Context, table: &RouteTable) -> Result<usize, ApiError> {
+    let vpc = vpc::get(rows, context, table.vpc_id.as_str())?;
+    let ranges = vpc.cidr_blocks();
+    let mut sum = ranges.len();
+    for route in &table.routes {
+        sum += match &route.destination {
+            Destination::Cidr(range) if ranges.contains(range) => 0,
+            Destination::Cidr(_) => 1,
+            Destination::PrefixList(id) => prefix_list::weight(rows, context, id.as_str())?.0,
+        };
+    }
+    Ok(sum)
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RouteRequest {
     route_table_id: String,
-    destination_cidr_block: String,
+    destination_cidr_block: Option<String>,
+    destination_prefix_list_id: Option<String>,
+    destination_ipv6_cidr_block: Option<String>,
     gateway_id: Option<String>,
     nat_gateway_id: Option<String>,
     network_interface_id: Option<String>,
+    vpc_peering_connection_id: Option<String>,
     dry_run: Option<bool>,
 }
 
-fn different_networks(table: &RouteTable, kind: &str, id: &str) -> ApiError {
-    ApiError::new(
-        "InvalidParameterValue",
-        format!("route table {} and {kind} {id} belong to different networks", table.id),
-    )
-}
+impl RouteRequest {
+    fn target(&self, rows: &Snapshot, context: &Context, table: &RouteTable) -> Result<Target, ApiError> {
+        let named = Named {
+            gateway_id: self.gateway_id.as_deref(),
+            nat_gateway_id: self.nat_gateway_id.as_deref(),
+            network_interface_id: self.network_interface_id.as_deref(),
+            vpc_peering_connection_id: self.vpc_peering_connection_id.as_deref(),
+        };
+        named.target(rows, context, table)
+    }
 
-/// The target that a request names; it must be there, and be of the table's VPC.
-fn target(
-    rows: &Snapshot,
-    context: &Context,
-    table: &RouteTable,
-    request: &RouteRequest,
-) -> Result<Target, ApiError> {
-    match (&request.gateway_id, &request.nat_gateway_id, &request.network_interface_id) {
-        (Some(id), None, None) if id == "local" => Err(ApiError::new(
-            "InvalidParameterValue",
-            "The target 'local' is the table's own; a route to it cannot be made.",
-        )),
-        (Some(id), None, None) if id.starts_with("vgw-") => {
-            Err(ApiError::unsupported(format_args!("routes to virtual private gateways ({id})")))
-        }
-        (Some(id), None, None) => {
-            let gateway = super::get::<InternetGateway>(rows, context, id)?;
-            if gateway.vpc_id.as_ref() != Some(&table.vpc_id) {
-                return Err(different_networks(table, "network gateway", id));
+    fn destination(&self, rows: &Snapshot, context: &Context) -> Result<Destination, ApiError> {
+        if let Some(id) = &self.destination_prefix_list_id {
+            let (_, family) = prefix_list::weight(rows, context, id)?;
+            if family == prefix_list::Family::IPv6 {
+                return Err(ApiError::unsupported(format_args!("routes by an IPv6 prefix list ({id})")));
             }
-            Ok(Target::InternetGateway(gateway.id.clone()))
         }
-        (None, Some(id), None) => {
-            let gateway = nat_gateway::get(rows, context, id)?;
-            if gateway.vpc_id != table.vpc_id {
-                return Err(different_networks(table, "nat gateway", id));
-            }
-            Ok(Target::NatGateway(gateway.id.clone()))
-        }
-        (None, None, Some(id)) => {
-            let interface = super::get::<NetworkInterface>(rows, context, id)?;
-            if interface.vpc_id != table.vpc_id {
-                return Err(different_networks(table, "interface", id));
-            }
-            Ok(Target::NetworkInterface(interface.id.clone()))
-        }
-        (None, None, None) => Err(ApiError::new(
-            "MissingParameter",
-            "The request must contain exactly one of gatewayId, natGatewayId, networkInterfaceId",
-        )),
-        _ => Err(ApiError::new(
-            "InvalidParameterCombination",
-            "The request must contain exactly one of gatewayId, natGatewayId, networkInterfaceId",
-        )),
+        destination(
+            self.destination_cidr_block.as_deref(),
+            self.destination_prefix_list_id.as_deref(),
+            self.destination_ipv6_cidr_block.as_deref(),
+        )
     }
 }
 
-/// Refuses what would shadow the local route. Source: "Local route" in the VPC user guide: a route that is more
-/// specific than the local one leads to a NAT gateway or an interface.
+/// The destination that a request names.
+fn destination(
+    cidr: Option<&str>,
+    prefix_list_id: Option<&str>,
+    ipv6_cidr: Option<&str>,
+) -> Result<Destination, ApiError> {
+    let needed = "The request must contain exactly one of destinationCidrBlock, destinationPrefixListId";
+    match (cidr, prefix_list_id, ipv6_cidr) {
+        (Some(cidr), None, None) => parse_cidr(cidr, "destinationCidrBlock").map(Destination::Cidr),
+        (None, Some(id), None) => Ok(Destination::PrefixList(PrefixListId::from(id))),
+        (None, None, Some(cidr)) => Err(ApiError::unsupported(format_args!("IPv6 routes ({cidr})"))),
+        (None, None, None) => Err(ApiError::new("MissingParameter", needed)),
+        _ => Err(ApiError::new("InvalidParameterCombination", needed)),
+    }
+}
+
+/// No route goes there. Source: "Route tables" in the VPC user guide.
+const RESERVED: (std::net::Ipv4Addr, u8) = (std::net::Ipv4Addr::new(169, 254, 168, 0), 22);
+
+/// Refuses what would shadow the local route. Source: "Local route" and "Routing for a middlebox appliance" in the VPC
+/// user guide: a route as specific as the local one or more leads to a NAT gateway or an interface; one that is more
+/// specific is for a whole subnet.
 fn check_destination(
     rows: &Snapshot,
     context: &Context,
     table: &RouteTable,
-    destination: Ipv4Net,
+    destination: &Destination,
     target: &Target,
 ) -> Result<(), ApiError> {
-    let vpc = vpc::get(rows, context, table.vpc_id.as_str())?;
-    if destination == vpc.cidr_block {
-        return Err(already_exists(destination));
+    let Destination::Cidr(range) = destination else { return Ok(()) };
+    if Ipv4Net::new(RESERVED.0, RESERVED.1).is_ok_and(|reserved| reserved.contains(range)) {
+        return Err(ApiError::new(
+            "InvalidParameterValue",
+            format!("The destination CIDR block {range} is reserved for use by AWS services."),
+        ));
     }
-    if vpc.cidr_block.contains(&destination) && matches!(target, Target::InternetGateway(_)) {
+    let ranges = vpc::get(rows, context, table.vpc_id.as_str())?.cidr_blocks();
+    if !ranges.iter().any(|own| own.contains(range)) {
+        return Ok(());
+    }
+    if !matches!(target, Target::NatGateway(_) | Target::NetworkInterface(_)) {
         return Err(ApiError::new(
             "InvalidParameterValue",
             format!(
-                "The destination CIDR block {destination} is equal to or more specific than one of this VPC's CIDR blocks. This route can target only an interface or an instance."
+                "The destination CIDR block {range} is equal to or more specific than one of this VPC's CIDR blocks. This route can target only an interface or an instance."
             ),
         ));
     }
-    Ok(())
+    let is_subnet = |subnet: &Subnet| subnet.vpc_id == table.vpc_id && subnet.cidr_block == *range;
+    if ranges.contains(range) || rows.scan::<Subnet>(&context.prefix()).any(|subnet| is_subnet(&subnet)) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        "InvalidParameterValue",
+        format!(
+            "The destination CIDR block {range} is more specific than one of this VPC's CIDR blocks. It must match the entire IPv4 CIDR block of a subnet in the VPC."
+        ),
+    ))
 }
 
-fn already_exists(destination: Ipv4Net) -> ApiError {
-    ApiError::new("RouteAlreadyExists", format!("The route identified by {destination} already exists."))
+/// Whether a destination is one of the table's local routes.
+fn is_local(
+    rows: &Snapshot,
+    context: &Context,
+    table: &RouteTable,
+    destination: &Destination,
+) -> Result<bool, ApiError> {
+    let vpc = vpc::get(rows, context, table.vpc_id.as_str())?;
+    Ok(vpc.cidr_blocks().into_iter().any(|range| *destination == Destination::Cidr(range)))
+}
+
+/// Refuses to change a gateway endpoint's route, which comes and goes with the endpoint.
+fn check_not_an_endpoints(route: &Route, table: &RouteTable, verb: &str) -> Result<(), ApiError> {
+    match &route.target {
+        Target::Endpoint(id) => Err(ApiError::new(
+            "InvalidParameterValue",
+            format!(
+                "cannot {verb} VPC endpoint route {} in route table {}: it is managed by {id}",
+                route.destination, table.id
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn create(rows: &mut Tx, context: &Context, request: RouteRequest) -> Result<Done, ApiError> {
     let mut table = (*route_table::get(rows, context, &request.route_table_id)?).clone();
-    let destination = parse_cidr(&request.destination_cidr_block, "destinationCidrBlock")?;
-    let target = target(rows, context, &table, &request)?;
-    check_destination(rows, context, &table, destination, &target)?;
-    if table.routes.iter().any(|route| route.destination == destination) {
-        return Err(already_exists(destination));
+    let destination = request.destination(rows, context)?;
+    let target = request.target(rows, context, &table)?;
+    if is_local(rows, context, &table, &destination)?
+        || table.routes.iter().any(|route| route.destination == destination)
+    {
+        return Err(ApiError::new(
+            "RouteAlreadyExists",
+            format!("The route identified by {destination} already exists."),
+        ));
     }
-    if table.routes.len() + 1 >= MOST {
+    check_destination(rows, context, &table, &destination, &target)?;
+    table.routes.push(Route { destination, target });
+    if count(rows, context, &table)? > MOST {
         return Err(ApiError::new("RouteLimitExceeded", "The maximum number of routes has been reached."));
     }
-    table.routes.push(Route { destination, target });
     rows.put(table);
     answer(request.dry_run, DONE)
 }
 
-pub(super) fn replace(rows: &mut Tx, context: &Context, request: RouteRequest) -> Result<Nothing, ApiError> {
-    let mut table = (*route_table::get(rows, context, &request.route_table_id)?).clone();
-    let destination = parse_cidr(&request.destination_cidr_block, "destinationCidrBlock")?;
-    let target = target(rows, context, &table, &request)?;
-    check_destination(rows, context, &table, destination, &target)?;
-    let Some(route) = table.routes.iter_mut().find(|route| route.destination == destination) else {
-        return Err(ApiError::new(
-            "InvalidParameterValue",
-            format!(
-                "There is no route defined for '{destination}' in the route table. Use CreateRoute instead."
-            ),
-        ));
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ReplaceRoute {
+    route_table_id: String,
+    destination_cidr_block: Option<String>,
+    destination_prefix_list_id: Option<String>,
+    destination_ipv6_cidr_block: Option<String>,
+    gateway_id: Option<String>,
+    nat_gateway_id: Option<String>,
+    network_interface_id: Option<String>,
+    vpc_peering_connection_id: Option<String>,
+    local_target: Option<bool>,
+    dry_run: Option<bool>,
+}
+
+pub(super) fn replace(rows: &mut Tx, context: &Context, request: ReplaceRoute) -> Result<Nothing, ApiError> {
+    let to_local = request.local_target == Some(true) || request.gateway_id.as_deref() == Some("local");
+    let request = RouteRequest {
+        route_table_id: request.route_table_id,
+        destination_cidr_block: request.destination_cidr_block,
+        destination_prefix_list_id: request.destination_prefix_list_id,
+        destination_ipv6_cidr_block: request.destination_ipv6_cidr_block,
+        gateway_id: request.gateway_id.filter(|id| id != "local"),
+        nat_gateway_id: request.nat_gateway_id,
+        network_interface_id: request.network_interface_id,
+        vpc_peering_connection_id: request.vpc_peering_connection_id,
+        dry_run: request.dry_run,
     };
-    route.target = target;
+    let mut table = (*route_table::get(rows, context, &request.route_table_id)?).clone();
+    let destination = request.destination(rows, context)?;
+    let local = is_local(rows, context, &table, &destination)?;
+    let at = table.routes.iter().position(|route| route.destination == destination);
+    if to_local {
+        if !local {
+            return Err(ApiError::new(
+                "InvalidParameterValue",
+                format!("The route {destination} is no local route: its target cannot be local."),
+            ));
+        }
+        at.map(|at| table.routes.remove(at));
+        rows.put(table);
+        return answer(request.dry_run, Nothing {});
+    }
+    let target = request.target(rows, context, &table)?;
+    check_destination(rows, context, &table, &destination, &target)?;
+    match at {
+        Some(at) => {
+            check_not_an_endpoints(&table.routes[at], &table, "replace")?;
+            table.routes[at].target = target;
+        }
+        // The local route gets another target.
+        None if local => table.routes.push(Route { destination, target }),
+        None => {
+            return Err(ApiError::new(
+                "InvalidParameterValue",
+                format!(
+                    "There is no route defined for '{destination}' in the route table. Use CreateRoute instead."
+                ),
+            ));
+        }
+    }
     rows.put(table);
     answer(request.dry_run, Nothing {})
 }
@@ -177,27 +246,37 @@ pub(super) fn replace(rows: &mut Tx, context: &Context, request: RouteRequest) -
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct DeleteRoute {
     route_table_id: String,
-    destination_cidr_block: String,
+    destination_cidr_block: Option<String>,
+    destination_prefix_list_id: Option<String>,
+    destination_ipv6_cidr_block: Option<String>,
     dry_run: Option<bool>,
 }
 
 pub(super) fn delete(rows: &mut Tx, context: &Context, request: DeleteRoute) -> Result<Nothing, ApiError> {
     let mut table = (*route_table::get(rows, context, &request.route_table_id)?).clone();
-    let destination = parse_cidr(&request.destination_cidr_block, "destinationCidrBlock")?;
-    if vpc::get(rows, context, table.vpc_id.as_str())?.cidr_block == destination {
+    let destination = destination(
+        request.destination_cidr_block.as_deref(),
+        request.destination_prefix_list_id.as_deref(),
+        request.destination_ipv6_cidr_block.as_deref(),
+    )?;
+    if is_local(rows, context, &table, &destination)? {
         return Err(ApiError::new(
             "InvalidParameterValue",
             format!("cannot remove local route {destination} in route table {}", table.id),
         ));
     }
-    let before = table.routes.len();
-    table.routes.retain(|route| route.destination != destination);
-    if table.routes.len() == before {
+    let Some(at) = table.routes.iter().position(|route| route.destination == destination) else {
+        let what = match &destination {
+            Destination::Cidr(_) => "destination-cidr-block",
+            Destination::PrefixList(_) => "destination-prefix-list-id",
+        };
         return Err(ApiError::new(
             "InvalidRoute.NotFound",
-            format!("no route with destination-cidr-block {destination} in route table {}", table.id),
+            format!("no route with {what} {destination} in route table {}", table.id),
         ));
-    }
+    };
+    check_not_an_endpoints(&table.routes[at], &table, "remove")?;
+    table.routes.remove(at);
     rows.put(table);
     answer(request.dry_run, Nothing {})
 }

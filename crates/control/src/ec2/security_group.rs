@@ -216,10 +216,11 @@ pub(super) fn delete(
     let prefix = context.prefix();
     let worn =
         rows.scan::<NetworkInterface>(&prefix).any(|interface| interface.security_groups.contains(&group.id));
-    // A rule of its own that names the group itself goes with it.
+    // A rule of its own that names the group itself goes with it; one of a peered VPC becomes stale.
     let referenced = rows
         .scan::<SecurityGroupRule>(&prefix)
-        .any(|rule| rule.group_id != group.id && rule.permission.peer == Peer::Group(group.id.clone()));
+        .filter(|rule| rule.vpc_id == group.vpc_id && rule.group_id != group.id)
+        .any(|rule| rule.permission.peer == Peer::Group(group.id.clone()));
     if worn || referenced {
         return Err(ApiError::new(
             "DependencyViolation",
@@ -275,7 +276,7 @@ impl SecurityGroupDescription {
     ) -> Self {
         let side = |egress: bool| {
             let of_side = rules.iter().filter(|rule| rule.egress == egress);
-            grouped(group.account.as_str(), of_side.map(|rule| (&rule.permission, &rule.description)))
+            grouped(rows, context, of_side.map(|rule| &**rule))
         };
         Self {
             group_id: group.id.to_string(),
@@ -313,6 +314,9 @@ impl Item for SecurityGroupDescription {
         ("egress.ip-permission.ipv6-cidr", |group| {
             all(&group.ip_permissions_egress, IpPermissionDescription::ipv6_cidrs)
         }),
+        ("egress.ip-permission.prefix-list-id", |group| {
+            all(&group.ip_permissions_egress, IpPermissionDescription::prefix_list_ids)
+        }),
         ("egress.ip-permission.protocol", |group| {
             all(&group.ip_permissions_egress, IpPermissionDescription::protocols)
         }),
@@ -328,6 +332,9 @@ impl Item for SecurityGroupDescription {
         ("ip-permission.from-port", |group| all(&group.ip_permissions, IpPermissionDescription::first_ports)),
         ("ip-permission.group-id", |group| all(&group.ip_permissions, IpPermissionDescription::group_ids)),
         ("ip-permission.ipv6-cidr", |group| all(&group.ip_permissions, IpPermissionDescription::ipv6_cidrs)),
+        ("ip-permission.prefix-list-id", |group| {
+            all(&group.ip_permissions, IpPermissionDescription::prefix_list_ids)
+        }),
         ("ip-permission.protocol", |group| all(&group.ip_permissions, IpPermissionDescription::protocols)),
         ("ip-permission.to-port", |group| all(&group.ip_permissions, IpPermissionDescription::last_ports)),
         ("ip-permission.user-id", |group| all(&group.ip_permissions, IpPermissionDescription::user_ids)),

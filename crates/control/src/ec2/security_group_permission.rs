@@ -9,7 +9,7 @@ use wire::ApiError;
 use crate::context::Context;
 use crate::ec2::permission::IpPermission;
 use crate::ec2::security_group_rule::{
-    MOST, RuleDescription, SecurityGroupRule, duplicate, expand, of_group, of_this_group, put,
+    RuleDescription, SecurityGroupRule, check_count, duplicate, expand, of_group, of_this_group, put,
 };
 use crate::ec2::tag::{self, TagSpecification};
 use crate::ec2::{answer, security_group};
@@ -76,12 +76,9 @@ fn authorize(
     {
         return Err(duplicate(double));
     }
-    if there.len() + wanted.len() > MOST {
-        return Err(ApiError::new(
-            "RulesPerSecurityGroupLimitExceeded",
-            "The maximum number of rules per security group has been reached.",
-        ));
-    }
+    let after =
+        there.iter().map(|rule| &rule.permission).chain(wanted.iter().map(|(permission, _)| permission));
+    check_count(rows, context, after)?;
     let mut shown = Vec::with_capacity(wanted.len());
     for (permission, description) in wanted {
         let rule = put(rows, &group, egress, permission, description);
@@ -126,6 +123,8 @@ struct RevokedRule {
     cidr_ipv4: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cidr_ipv6: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix_list_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     referenced_group_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -192,6 +191,7 @@ fn revoke(
             to_port: all.to_port,
             cidr_ipv4: all.cidr_ipv4,
             cidr_ipv6: all.cidr_ipv6,
+            prefix_list_id: all.prefix_list_id,
             referenced_group_id: all.referenced_group_info.map(|group| group.group_id),
             description: all.description,
         });

@@ -5,13 +5,18 @@ use std::sync::Arc;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use store::{Snapshot, Tx};
-use types::{AccountId, PartId, Region, SecurityGroupId, SecurityGroupRuleId, VpcId};
+use types::{
+    AccountId, PartId, PrefixListId, Region, SecurityGroupId, SecurityGroupRuleId, VpcId,
+    VpcPeeringConnectionId,
+};
 use wire::ApiError;
 
 use crate::context::Context;
 use crate::ec2::filter::{Ask, Filter, Item, Values};
 use crate::ec2::permission::{IpPermission, RuleRequest, check_description, protocol_name};
+use crate::ec2::prefix_list::{self, Family};
 use crate::ec2::security_group::{self, SecurityGroup};
+use crate::ec2::security_group_reference;
 use crate::ec2::tag::{self, Tag};
 use crate::ec2::{DONE, Done, Resource, answer};
 
@@ -36,6 +41,18 @@ pub struct SecurityGroupRule {
     pub permission: Permission,
     /// Words of the user's.
     pub description: Option<String>,
+    /// Where the group that it refers to is, when that is a peered VPC.
+    #[serde(default)]
+    pub peered: Option<PeeredGroup>,
+}
+
+/// Where a group of a peered VPC was when a rule came to refer to it. It may be gone since: the rule is stale then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeeredGroup {
+    /// The group's VPC.
+    pub vpc_id: VpcId,
+    /// The connection to it.
+    pub peering_id: VpcPeeringConnectionId,
 }
 
 super::row!(SecurityGroupRule, "ec2_security_group_rule", |rule| vec![PartId::Vpc(rule.vpc_id.clone())]);
@@ -52,8 +69,67 @@ impl Resource for SecurityGroupRule {
     }
 }
 
-/// The most rules of a group in one direction. Source: "Amazon VPC quotas".
-pub(super) const MOST: usize = 60;
+/// The most rules of a group in one direction, for IPv4 and for IPv6 each. Source: "Amazon VPC quotas".
+const MOST: usize = 60;
+
+/// What rules count: each for the addresses that it speaks of, a group for both, a prefix list what it may grow to.
+/// Source: "Amazon VPC quotas".
+fn count<'a>(
+    rows: &Snapshot,
+    context: &Context,
+    permissions: impl Iterator<Item = &'a Permission>,
+) -> Result<[usize; 2], ApiError> {
+    let (mut ipv4, mut ipv6) = (0, 0);
+    for permission in permissions {
+        match &permission.peer {
+            Peer::Ipv4(_) => ipv4 += 1,
+            Peer::Ipv6(_) => ipv6 += 1,
+            Peer::Group(_) => (ipv4, ipv6) = (ipv4 + 1, ipv6 + 1),
+            Peer::PrefixList(id) => match prefix_list::weight(rows, context, id.as_str())? {
+                (weight, Family::IPv4) => ipv4 += weight,
+                (weight, Family::IPv6) => ipv6 += weight,
+            },
+        }
+    }
+    Ok([ipv4, ipv6])
+}
+
+/// Refuses rules that are more than a group may have in one direction.
+pub(super) fn check_count<'a>(
+    rows: &Snapshot,
+    context: &Context,
+    permissions: impl Iterator<Item = &'a Permission>,
+) -> Result<(), ApiError> {
+    if count(rows, context, permissions)?.into_iter().all(|count| count <= MOST) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        "RulesPerSecurityGroupLimitExceeded",
+        "The maximum number of rules per security group has been reached.",
+    ))
+}
+
+/// Whether a group has room for `more` entries of a prefix list in each of its rules that name the list.
+pub(super) fn has_room(
+    rows: &Snapshot,
+    context: &Context,
+    group: &SecurityGroupId,
+    list: &PrefixListId,
+    more: usize,
+) -> Result<bool, ApiError> {
+    let (_, family) = prefix_list::weight(rows, context, list.as_str())?;
+    let all = of_group(rows, context, group);
+    for egress in [false, true] {
+        let side = || all.iter().filter(move |rule| rule.egress == egress).map(|rule| &rule.permission);
+        let times = side().filter(|one| one.peer == Peer::PrefixList(list.clone())).count();
+        let [ipv4, ipv6] = count(rows, context, side())?;
+        let now = if family == Family::IPv4 { ipv4 } else { ipv6 };
+        if times > 0 && now + times * more > MOST {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
 
 /// A group's rules, by id.
 pub fn of_group(rows: &Snapshot, context: &Context, id: &SecurityGroupId) -> Vec<Arc<SecurityGroupRule>> {
@@ -74,6 +150,7 @@ pub(super) fn put(
         group_id: group.id.clone(),
         vpc_id: group.vpc_id.clone(),
         egress,
+        peered: security_group_reference::peered(rows, group, &permission.peer),
         permission,
         description,
     })
@@ -184,7 +261,14 @@ pub(super) fn modify(
             return Err(duplicate(&permission));
         }
         let description = update.security_group_rule.description.filter(|text| !text.is_empty());
-        rows.put(SecurityGroupRule { permission, description, ..(*old).clone() });
+        let siblings: Vec<_> = of_group(rows, context, &group.id)
+            .into_iter()
+            .filter(|rule| rule.id != old.id && rule.egress == old.egress)
+            .collect();
+        let after = siblings.iter().map(|rule| &rule.permission).chain([&permission]);
+        check_count(rows, context, after)?;
+        let peered = security_group_reference::peered(rows, &group, &permission.peer);
+        rows.put(SecurityGroupRule { permission, description, peered, ..(*old).clone() });
     }
     answer(request.dry_run, DONE)
 }
@@ -295,6 +379,8 @@ pub(super) struct RuleDescription {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cidr_ipv6: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) prefix_list_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) referenced_group_info: Option<ReferencedGroup>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) description: Option<String>,
@@ -307,6 +393,10 @@ pub(super) struct ReferencedGroup {
     pub(super) group_id: String,
     pub(super) user_id: String,
     pub(super) vpc_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) vpc_peering_connection_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) peering_status: Option<&'static str>,
 }
 
 impl RuleDescription {
@@ -325,6 +415,7 @@ impl RuleDescription {
             to_port: ports.map_or(-1, |ports| ports.to),
             cidr_ipv4: None,
             cidr_ipv6: None,
+            prefix_list_id: None,
             referenced_group_info: None,
             description: rule.description.clone(),
             tag_set: tag::of(rows, context, &rule.id),
@@ -332,11 +423,15 @@ impl RuleDescription {
         match peer {
             Peer::Ipv4(net) => shown.cidr_ipv4 = Some(net.to_string()),
             Peer::Ipv6(net) => shown.cidr_ipv6 = Some(net.to_string()),
+            Peer::PrefixList(id) => shown.prefix_list_id = Some(id.to_string()),
             Peer::Group(id) => {
+                let peered = rule.peered.as_ref();
                 shown.referenced_group_info = Some(ReferencedGroup {
                     group_id: id.to_string(),
                     user_id: rule.account.to_string(),
-                    vpc_id: rule.vpc_id.to_string(),
+                    vpc_id: peered.map_or(&rule.vpc_id, |peered| &peered.vpc_id).to_string(),
+                    vpc_peering_connection_id: peered.map(|peered| peered.peering_id.to_string()),
+                    peering_status: security_group_reference::status(rows, context, rule),
                 });
             }
         }

@@ -139,6 +139,14 @@ const fn kind<R: Resource>() -> Kind {
     (R::PREFIX, R::TYPE, |rows, key| rows.get::<R>(key).is_some(), R::not_found)
 }
 
+/// A peering connection is seen in the regions of both its VPCs; its row is the requester's.
+const PEERING: Kind = (
+    super::vpc_peering::VpcPeeringConnection::PREFIX,
+    super::vpc_peering::VpcPeeringConnection::TYPE,
+    super::vpc_peering::is_at,
+    super::vpc_peering::VpcPeeringConnection::not_found,
+);
+
 const KINDS: &[Kind] = &[
     kind::<super::vpc::Vpc>(),
     kind::<super::subnet::Subnet>(),
@@ -149,6 +157,8 @@ const KINDS: &[Kind] = &[
     kind::<super::network_acl::NetworkAcl>(),
     kind::<super::address::Address>(),
     kind::<super::nat_gateway::NatGateway>(),
+    kind::<super::prefix_list::PrefixList>(),
+    PEERING,
     kind::<super::interface::NetworkInterface>(),
     kind::<super::dhcp_options::DhcpOptions>(),
 ];

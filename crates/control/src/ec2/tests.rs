@@ -298,8 +298,8 @@ fn what_aws_refuses_is_refused_in_its_words() {
         (
             "AuthorizeSecurityGroupIngress",
             prefix_list.as_str(),
-            "InvalidParameterValue",
-            "IpPermissions.PrefixListIds",
+            "InvalidPrefixListID.NotFound",
+            "The prefix list (pl-1) does not exist.",
         ),
         (
             "RevokeSecurityGroupIngress",

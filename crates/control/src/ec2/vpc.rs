@@ -18,7 +18,7 @@ use crate::ec2::security_group::{self, SecurityGroup};
 use crate::ec2::subnet::Subnet;
 use crate::ec2::tag::{self, Tag, TagSpecification};
 use crate::ec2::{
-    Flag, Nothing, Resource, answer, dhcp_options, has_dependencies, internet_gateway, invalid,
+    Flag, Nothing, Resource, answer, dhcp_options, has_dependencies, internet_gateway, invalid, vpc_peering,
 };
 
 /// A VPC.
@@ -209,6 +209,7 @@ pub(super) fn delete(rows: &mut Tx, context: &Context, request: DeleteVpc) -> Re
     for group in groups {
         security_group::remove(rows, context, &group.id);
     }
+    vpc_peering::forget_vpc(rows, context, id);
     tag::forget(rows, context, id);
     rows.delete::<Vpc>(&context.key(id));
     answer(request.dry_run, Nothing {})

@@ -3,6 +3,7 @@
 mod edge;
 mod load_balancer;
 mod names;
+mod reference;
 pub mod task;
 pub mod vpc;
 

@@ -11,6 +11,7 @@ use types::{Region, VpcId};
 use super::edge::{nodes, public_addresses};
 use crate::ec2::interface::{NetworkInterface, public_dns_name};
 use crate::ec2::vpc::Vpc;
+use crate::ec2::vpc_peering;
 use crate::elbv2::load_balancer::LoadBalancer;
 
 /// The link-local address of every VPC's DNS server ("DNS attributes for your VPC", Amazon VPC User Guide).
@@ -20,12 +21,13 @@ const TTL: u32 = 60;
 
 pub(super) fn project(rows: &Snapshot) -> Names {
     let balancers: Vec<_> = rows.scan::<LoadBalancer>("").collect();
-    let mut interfaces: BTreeMap<VpcId, Vec<Arc<NetworkInterface>>> = BTreeMap::new();
+    let mut interfaces_of: BTreeMap<VpcId, Vec<Arc<NetworkInterface>>> = BTreeMap::new();
     for interface in rows.scan::<NetworkInterface>("") {
-        interfaces.entry(interface.vpc_id.clone()).or_default().push(interface);
+        interfaces_of.entry(interface.vpc_id.clone()).or_default().push(interface);
     }
     // A VPC without interfaces has no namespace, and nobody to ask.
-    let vpcs: Vec<_> = rows.scan::<Vpc>("").filter_map(|vpc| Some((interfaces.get(&vpc.id)?, vpc))).collect();
+    let vpcs: Vec<_> =
+        rows.scan::<Vpc>("").filter_map(|vpc| Some((interfaces_of.get(&vpc.id)?, vpc))).collect();
     let mut public = aws_endpoints();
     for balancer in balancers.iter().filter(|balancer| !balancer.internal) {
         let addresses = public_addresses(rows, balancer);
@@ -43,7 +45,11 @@ pub(super) fn project(rows: &Snapshot) -> Names {
         vpc: vpc.id.clone(),
         servers: vec![vpc.dns_server(), LINK_LOCAL],
         enabled: vpc.enable_dns_support,
-        records: own_records(rows, vpc, interfaces, &balancers),
+        records: {
+            let mut records = own_records(rows, vpc, interfaces, &balancers);
+            records.extend(peer_records(rows, vpc, &interfaces_of));
+            records
+        },
     };
     Names { vpcs: vpcs.iter().map(names).collect(), public }
 }
@@ -74,6 +80,34 @@ fn own_records(
             addresses: vec![interface.private_address],
             ..public_name(interface, public)
         }));
+    }
+    records
+}
+
+/// The names of a VPC's peers. Source: the VPC peering guide, "Enable DNS resolution for a VPC peering connection" and
+/// "VPC peering limitations": a public name leads to the private address when the peer's side allows it and both VPCs
+/// have DNS names; a private name is known in the same region when its address is private by RFC 1918, else when the
+/// peer's side allows it.
+fn peer_records(
+    rows: &Snapshot,
+    vpc: &Vpc,
+    interfaces_of: &BTreeMap<VpcId, Vec<Arc<NetworkInterface>>>,
+) -> Vec<Record> {
+    let mut records = Vec::new();
+    for peering in vpc_peering::of_vpc(rows, &vpc.account, &vpc.id).iter().filter(|one| one.is_active()) {
+        let Some(side) = peering.peer(&vpc.id) else { continue };
+        let Some(peer) = peering.vpc(rows, side).filter(|peer| peer.enable_dns_support) else { continue };
+        let allowed = side.allow_dns_resolution_from_remote_vpc;
+        let public = allowed && vpc.enable_dns_hostnames && peer.enable_dns_hostnames;
+        for interface in interfaces_of.get(&peer.id).into_iter().flatten() {
+            let addresses = vec![interface.private_address];
+            if allowed || (side.region == vpc.region && interface.private_address.is_private()) {
+                let name = interface.private_dns_name();
+                records.push(Record { name, addresses: addresses.clone(), ttl: TTL });
+            }
+            let address = interface.public_address.filter(|_| public);
+            records.extend(address.map(|address| Record { addresses, ..public_name(interface, address) }));
+        }
     }
     records
 }

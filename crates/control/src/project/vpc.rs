@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ipnet::Ipv4Net;
 use store::{Row, Snapshot};
 use types::{AccountId, Region, SecurityGroupId, VpcId};
 
@@ -9,11 +10,14 @@ use crate::ec2::interface::NetworkInterface;
 use crate::ec2::internet_gateway::InternetGateway;
 use crate::ec2::network_acl::NetworkAcl;
 use crate::ec2::network_acl_entry::Entry;
-use crate::ec2::route_table::{self, RouteTable};
+use crate::ec2::prefix_list;
+use crate::ec2::route_table::{Destination, RouteTable};
+use crate::ec2::route_target;
 use crate::ec2::security_group::SecurityGroup;
 use crate::ec2::security_group_rule::{Peer, SecurityGroupRule};
 use crate::ec2::subnet::Subnet;
 use crate::ec2::vpc::Vpc;
+use crate::project::reference::{peerings, prefix_lists};
 
 /// Whose a VPC is: parts are named by the VPC alone.
 pub fn find(rows: &Snapshot, vpc_id: &VpcId) -> Option<(AccountId, Region)> {
@@ -55,27 +59,28 @@ pub fn project(
             network_acl: own_acl.map_or_else(|| vpc.default_network_acl.clone(), |acl| acl.id.clone()),
         }
     };
+    let security_groups = security_groups(rows, &prefix, vpc_id);
     Some(desired::Vpc {
         id: vpc.id.clone(),
-        cidr_blocks: vec![vpc.cidr_block],
+        cidr_blocks: vpc.cidr_blocks(),
         internet_gateway: rows
             .scan::<InternetGateway>(&prefix)
             .any(|gateway| gateway.vpc_id.as_ref() == Some(vpc_id)),
         subnets: of_vpc(rows, &prefix, |one: &Subnet| &one.vpc_id == vpc_id)
             .map(|one| subnet(&one))
             .collect(),
-        route_tables: tables.iter().map(|table| route_table(rows, table)).collect(),
+        route_tables: tables.iter().map(|table| route_table(rows, &vpc, table)).collect(),
         network_acls: acls.iter().map(|acl| network_acl(acl)).collect(),
-        security_groups: security_groups(rows, &prefix, vpc_id),
         interfaces,
-        prefix_lists: Vec::new(),
-        peerings: Vec::new(),
+        prefix_lists: prefix_lists(rows, &vpc, &security_groups),
+        peerings: peerings(rows, &vpc, &security_groups),
+        security_groups,
         gateway_endpoints: Vec::new(),
     })
 }
 
 /// The rows of a table that belong to a VPC, by id.
-fn of_vpc<'a, R: Row>(
+pub(super) fn of_vpc<'a, R: Row>(
     rows: &'a Snapshot,
     prefix: &'a str,
     belongs: impl Fn(&R) -> bool + 'a,
@@ -96,17 +101,38 @@ fn interface(row: &NetworkInterface) -> desired::Interface {
     }
 }
 
-fn route_table(rows: &Snapshot, table: &RouteTable) -> desired::RouteTable {
-    let route = |route: &route_table::Route| desired::Route {
-        destination: route.destination,
-        target: crate::ec2::route::resolve(rows, &table.account, &table.region, &table.vpc_id, &route.target),
-        prefix_list: None,
-    };
-    desired::RouteTable {
-        id: table.id.clone(),
-        number: table.number,
-        routes: table.routes.iter().map(route).collect(),
+/// A table's routes, a route by prefix list as one for each entry. Source: "Route priority and prefix lists" in the VPC
+/// user guide: the local route and a route of the table's own come before a list's entry with the same range. Which of
+/// two lists with the same range wins is AWS's secret; here it is the first by id.
+fn route_table(rows: &Snapshot, vpc: &Vpc, table: &RouteTable) -> desired::RouteTable {
+    let target = |target| route_target::resolve(rows, &table.account, &table.region, &table.vpc_id, target);
+    let mut routes: BTreeMap<Ipv4Net, desired::Route> = BTreeMap::new();
+    let mut by_list = Vec::new();
+    for route in &table.routes {
+        match &route.destination {
+            Destination::Cidr(range) => {
+                let target = target(&route.target);
+                routes.insert(*range, desired::Route { destination: *range, target, prefix_list: None });
+            }
+            Destination::PrefixList(id) => by_list.push((id, &route.target)),
+        }
     }
+    by_list.sort_by_key(|(id, _)| *id);
+    let own = vpc.cidr_blocks();
+    for (id, to) in by_list {
+        let target = target(to);
+        for range in prefix_list::ranges(rows, &table.account, &table.region, id).unwrap_or_default() {
+            if own.iter().any(|own| own.contains(&range)) {
+                continue;
+            }
+            routes.entry(range).or_insert_with(|| desired::Route {
+                destination: range,
+                target: target.clone(),
+                prefix_list: Some(id.clone()),
+            });
+        }
+    }
+    desired::RouteTable { id: table.id.clone(), number: table.number, routes: routes.into_values().collect() }
 }
 
 fn network_acl(acl: &NetworkAcl) -> desired::NetworkAcl {
@@ -136,6 +162,7 @@ fn rule(row: &SecurityGroupRule) -> Option<desired::Rule> {
     let peer = match &row.permission.peer {
         Peer::Ipv4(net) => desired::Peer::Cidr(*net),
         Peer::Group(id) => desired::Peer::Group(id.clone()),
+        Peer::PrefixList(id) => desired::Peer::PrefixList(id.clone()),
         Peer::Ipv6(_) => return None,
     };
     let protocol = row.permission.protocol;
@@ -149,6 +176,7 @@ fn rule(row: &SecurityGroupRule) -> Option<desired::Rule> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::{Arc, Mutex};
 
     use desired::{InterfaceKind, RouteTarget};
@@ -192,8 +220,9 @@ mod tests {
         let mut changes = 0;
         let mut step = |what: &str| {
             let after = projected(&fixture, &vpc);
-            let marked =
-                dirty.lock().unwrap().drain(..).any(|part| part == PartId::Vpc(VpcId::from(vpc.as_str())));
+            let parts: BTreeSet<PartId> = dirty.lock().unwrap().drain(..).collect();
+            let parts = crate::reconcile::with_peers(&fixture.api.store.snapshot(), parts);
+            let marked = parts.contains(&PartId::Vpc(VpcId::from(vpc.as_str())));
             if after != before {
                 changes += 1;
                 assert!(marked, "{what} changed the network unnoticed");
@@ -236,6 +265,77 @@ mod tests {
         step("AuthorizeSecurityGroupIngress");
         run("RevokeSecurityGroupIngress", &rule);
         step("RevokeSecurityGroupIngress");
+        let list = make(
+            &fixture,
+            "CreateManagedPrefixList",
+            "PrefixListName=l&MaxEntries=3&AddressFamily=IPv4&Entry.1.Cidr=1.2.3.0/24",
+            "prefixListId",
+        );
+        let by_list = format!(
+            "GroupId={group}&IpPermissions.1.IpProtocol=-1&IpPermissions.1.PrefixListIds.1.PrefixListId={list}"
+        );
+        run("AuthorizeSecurityGroupIngress", &by_list);
+        step("AuthorizeSecurityGroupIngress by list");
+        let more = format!("PrefixListId={list}&CurrentVersion=1&AddEntry.1.Cidr=1.2.4.0/24");
+        run("ModifyManagedPrefixList", &more);
+        step("ModifyManagedPrefixList");
+        run("RevokeSecurityGroupIngress", &by_list);
+        step("RevokeSecurityGroupIngress by list");
+        let by_list = format!("RouteTableId={table}&DestinationPrefixListId={list}");
+        run("CreateRoute", &format!("{by_list}&NatGatewayId={nat}"));
+        step("CreateRoute by list");
+        let back = format!("PrefixListId={list}&CurrentVersion=2&PreviousVersion=1");
+        run("RestoreManagedPrefixListVersion", &back);
+        step("RestoreManagedPrefixListVersion");
+        run("DeleteRoute", &by_list);
+        step("DeleteRoute by list");
+        let peer = make(&fixture, "CreateVpc", "CidrBlock=10.9.0.0/16", "vpcId");
+        let theirs = make(
+            &fixture,
+            "CreateSecurityGroup",
+            &format!("VpcId={peer}&GroupName=g&GroupDescription=d"),
+            "groupId",
+        );
+        let body = format!("VpcId={peer}&CidrBlock=10.9.0.0/24");
+        let far = make(&fixture, "CreateSubnet", &body, "subnetId");
+        let peering = make(
+            &fixture,
+            "CreateVpcPeeringConnection",
+            &format!("VpcId={peer}&PeerVpcId={vpc}"),
+            "vpcPeeringConnectionId",
+        );
+        let to_peer = format!("RouteTableId={table}&DestinationCidrBlock=10.9.0.0/16");
+        run("CreateRoute", &format!("{to_peer}&VpcPeeringConnectionId={peering}"));
+        step("CreateRoute to a peer");
+        run("AcceptVpcPeeringConnection", &format!("VpcPeeringConnectionId={peering}"));
+        step("AcceptVpcPeeringConnection");
+        let from_peer = format!(
+            "GroupId={group}&IpPermissions.1.IpProtocol=-1&IpPermissions.1.Groups.1.GroupId={theirs}"
+        );
+        run("AuthorizeSecurityGroupIngress", &from_peer);
+        step("AuthorizeSecurityGroupIngress from a peer");
+        let surroundings = context(&fixture);
+        let member: Result<_, wire::ApiError> = fixture
+            .api
+            .store
+            .write(move |rows| {
+                let new = NewInterface {
+                    subnet: &far,
+                    security_groups: &[theirs],
+                    description: String::new(),
+                    kind: InterfaceKind::Task,
+                    public_address: false,
+                    requester: "amazon-ecs",
+                };
+                interface::create(rows, &surroundings, new)
+            })
+            .unwrap();
+        member.unwrap();
+        step("a peer's interface");
+        run("DeleteVpcPeeringConnection", &format!("VpcPeeringConnectionId={peering}"));
+        step("DeleteVpcPeeringConnection");
+        run("DeleteRoute", &to_peer);
+        step("DeleteRoute to a peer");
         run("DeleteSecurityGroup", &format!("GroupId={group}"));
         step("DeleteSecurityGroup");
         run("ReplaceRoute", &format!("{default}&GatewayId={gateway}"));
@@ -286,7 +386,7 @@ mod tests {
         step("DeleteNetworkAclEntry");
         run("DeleteSubnet", &format!("SubnetId={a}"));
         step("DeleteSubnet");
-        assert_eq!(changes, 23, "every step above shows in the network");
+        assert_eq!(changes, 35, "every step above shows in the network");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use types::PartId;
 
 use crate::context::Settings;
 use crate::ec2::vpc::Vpc;
+use crate::ec2::vpc_peering::VpcPeeringConnection;
 use crate::ecs::task::Task;
 use crate::elbv2::load_balancer::LoadBalancer;
 use crate::project;
@@ -85,7 +86,7 @@ impl HandOver {
     ) -> Result<Refusals, HostError> {
         let scope = std::mem::replace(&mut self.scope, Scope::Everything);
         let (parts, held) = match scope {
-            Scope::Dirty(parts) => (parts, BTreeSet::new()),
+            Scope::Dirty(parts) => (with_peers(rows, parts), BTreeSet::new()),
             Scope::Everything | Scope::Differences => {
                 let held: BTreeSet<PartId> = match host.parts() {
                     Ok(held) => held.into_iter().collect(),
@@ -156,6 +157,23 @@ impl HandOver {
         }
         Ok(())
     }
+}
+
+/// These parts and the networks of the VPCs that are peered with theirs: a network has the peer's ranges in it, and the
+/// addresses of those of the peer's groups that its rules name.
+pub(crate) fn with_peers(rows: &Snapshot, mut parts: BTreeSet<PartId>) -> BTreeSet<PartId> {
+    let active: Vec<_> =
+        rows.scan::<VpcPeeringConnection>("").filter(|peering| peering.is_active()).collect();
+    let peers: Vec<PartId> = active
+        .iter()
+        .flat_map(|peering| {
+            let [a, b] = peering.sides().map(|side| PartId::Vpc(side.vpc_id.clone()));
+            [(a.clone(), b.clone()), (b, a)]
+        })
+        .filter_map(|(from, to)| parts.contains(&from).then_some(to))
+        .collect();
+    parts.extend(peers);
+    parts
 }
 
 /// Every part that the rows make.

@@ -19,12 +19,14 @@ use store::Store;
 use types::{AccountId, Region, Timestamp};
 
 use crate::context::{Context, Principal, Settings};
-use crate::ec2::nat_gateway;
+use crate::ec2::{nat_gateway, vpc_peering};
 use crate::elbv2::{load_balancer, targets};
 use crate::machine::Machine;
 use crate::{forget_old, schedule};
 
 pub use hand_over::every_part;
+#[cfg(test)]
+pub(crate) use hand_over::with_peers;
 use hand_over::{HandOver, News};
 
 /// How long the loops wait for what.
@@ -232,6 +234,7 @@ impl Reconciler {
                 let drained = targets::forget_drained(tx, &own.machine, now);
                 if sweep {
                     forget_old(tx, now);
+                    vpc_peering::forget_old(tx, now);
                 }
                 let context = |account: &AccountId, region: &Region| own.context(account, region, now);
                 let scheduled = schedule::run(tx, context, &own.machine, now);
