@@ -1,6 +1,6 @@
 """What is called, in order: one stack from its VPC to its service, looked at, changed, and removed."""
 
-from . import ec2, ecr, ecs, elbv2, iam
+from . import ec2, ecr, ecs, elbv2, iam, peering
 
 STEPS = [
     *iam.STEPS,
@@ -10,6 +10,7 @@ STEPS = [
     *ecs.STEPS,
     *elbv2.REMOVE,
     *ecr.REMOVE,
+    *peering.STEPS,
     *ec2.LOOK,
     *ec2.REMOVE,
     *iam.REMOVE,
