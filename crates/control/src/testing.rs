@@ -47,6 +47,11 @@ impl Fixture {
     /// JSON document. Gives the status and the body, the request id replaced by `ID`.
     pub(crate) fn call(&self, service: Service, action: &str, body: &str) -> (u16, String) {
         let region = if service.is_global() { "us-east-1" } else { "ap-northeast-2" };
+        self.call_in(region, service, action, body)
+    }
+
+    /// As [`Fixture::call`], in any region.
+    pub(crate) fn call_in(&self, region: &str, service: Service, action: &str, body: &str) -> (u16, String) {
         let mut request = Request::builder().method("POST").uri("/").header(
             "authorization",
             format!("AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/{region}/{}/aws4_request, SignedHeaders=host;x-amz-date, Signature={}", service.name(), "0".repeat(64)),

@@ -1,6 +1,9 @@
 //! The service as its clients call it.
 
 mod network_acl;
+mod prefix_list;
+mod route;
+mod vpc_peering;
 
 use std::sync::Arc;
 
