@@ -187,4 +187,55 @@ mod tests {
             assert_eq!(address(&names.vpcs[0].records, &name), [interface.private_address]);
         }
     }
+
+    #[test]
+    fn a_peers_names_are_known_and_its_public_ones_only_where_that_is_allowed() {
+        let world = World::new(true);
+        let ec2 = |action: &str, body: &str| world.fixture.ok(Service::Ec2, action, body);
+        let text = ec2("CreateVpc", "CidrBlock=10.9.0.0/16");
+        let near = crate::testing::element(&text, "vpcId").to_owned();
+        let text = ec2("CreateSubnet", &format!("VpcId={near}&CidrBlock=10.9.0.0/24"));
+        let subnet = crate::testing::element(&text, "subnetId").to_owned();
+        ec2("CreateNatGateway", &format!("SubnetId={subnet}&ConnectivityType=private"));
+        for vpc in [&near, &world.vpc] {
+            ec2("ModifyVpcAttribute", &format!("VpcId={vpc}&EnableDnsHostnames.Value=true"));
+        }
+        // How many of the far interfaces' private and public names the near VPC knows.
+        let known = || {
+            let rows = world.rows();
+            let names = project(&rows);
+            let records = &names.vpcs.iter().find(|vpc| vpc.vpc.as_str() == near).unwrap().records;
+            let far = rows.scan::<NetworkInterface>("").filter(|one| one.vpc_id.as_str() != near);
+            let mut counts = (0, 0);
+            for interface in far {
+                let public = public_dns_name(&interface.region, interface.public_address.unwrap());
+                let has = |name: &str| {
+                    let to = vec![interface.private_address];
+                    usize::from(records.iter().any(|record| record.name == name && record.addresses == to))
+                };
+                counts = (counts.0 + has(&interface.private_dns_name()), counts.1 + has(&public));
+            }
+            counts
+        };
+        assert_eq!(known(), (0, 0));
+        let body = format!("VpcId={near}&PeerVpcId={}", world.vpc);
+        let text = ec2("CreateVpcPeeringConnection", &body);
+        let id =
+            format!("VpcPeeringConnectionId={}", crate::testing::element(&text, "vpcPeeringConnectionId"));
+        assert_eq!(known(), (0, 0), "nobody has accepted");
+        ec2("AcceptVpcPeeringConnection", &id);
+        let all = known().0;
+        assert!(all > 0);
+        assert_eq!(known().1, 0);
+        let allow = |value: bool| {
+            let dns = format!("AccepterPeeringConnectionOptions.AllowDnsResolutionFromRemoteVpc={value}");
+            ec2("ModifyVpcPeeringConnectionOptions", &format!("{id}&{dns}"));
+        };
+        allow(true);
+        assert_eq!(known(), (all, all));
+        allow(false);
+        assert_eq!(known(), (all, 0));
+        ec2("DeleteVpcPeeringConnection", &id);
+        assert_eq!(known(), (0, 0));
+    }
 }
