@@ -104,7 +104,7 @@ pub struct RouteTable {
     pub id: RouteTableId,
     /// Its number: unique in the VPC, at least 1; the kernel table is 1000 + number.
     pub number: u32,
-    /// Its routes, none for the VPC's own ranges.
+    /// Its routes, each range once; one for a range of the VPC's own stands in the place of the local route.
     pub routes: Vec<Route>,
 }
 

@@ -57,7 +57,8 @@ pub(crate) fn table<'a>(vpc: &'a Vpc, id: &RouteTableId) -> Option<&'a RouteTabl
     vpc.route_tables.iter().find(|table| table.id == *id)
 }
 
-/// What a route table says of a destination: the longest prefix among its routes and the VPC's local ones.
+/// What a route table says of a destination: the longest prefix among its routes and the VPC's local ones. A route for a
+/// range of the VPC's own stands in the place of the local one.
 pub(crate) fn look_up(vpc: &Vpc, table: &RouteTable, destination: Ipv4Addr) -> RouteDecision {
     let local = vpc.cidr_blocks.iter().filter(|range| range.contains(&destination));
     let local = local.max_by_key(|range| range.prefix_len());
@@ -67,7 +68,7 @@ pub(crate) fn look_up(vpc: &Vpc, table: &RouteTable, destination: Ipv4Addr) -> R
         (route.destination.prefix_len(), route.prefix_list.is_none())
     });
     match (local, best) {
-        (Some(range), Some(route)) if route.destination.prefix_len() <= range.prefix_len() => {
+        (Some(range), Some(route)) if route.destination.prefix_len() < range.prefix_len() => {
             RouteDecision::Local { range: *range }
         }
         (_, Some(route)) => {

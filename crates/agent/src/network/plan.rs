@@ -234,7 +234,10 @@ fn router(vpc: &Vpc, legs: &[Leg<'_>], dns: Ipv4Addr) -> NamespacePlan {
     for table in &vpc.route_tables {
         let number = FIRST_TABLE + table.number;
         // `throw` is the local route: the lookup goes on in the table of interfaces, and the longest prefix wins.
-        plan.routes.extend(vpc.cidr_blocks.iter().map(|range| route(number, *range, Hop::Throw)));
+        // A table may lead the range elsewhere instead (a middlebox).
+        let replaced = |range: &Ipv4Net| table.routes.iter().any(|entry| entry.destination == *range);
+        let local = vpc.cidr_blocks.iter().filter(|range| !replaced(range));
+        plan.routes.extend(local.map(|range| route(number, *range, Hop::Throw)));
         for entry in &table.routes {
             plan.routes.insert(route(number, entry.destination.trunc(), hop(vpc, legs, &entry.target)));
         }
