@@ -2,6 +2,7 @@
 
 from .step import ec2, tagged, where
 
+S3, ECR = "com.amazonaws.ap-northeast-2.s3", "com.amazonaws.ap-northeast-2.ecr.api"
 ANYWHERE = [{"CidrIp": "0.0.0.0/0", "Description": "anywhere"}]
 
 
@@ -80,6 +81,29 @@ MAKE = [
           expect={"AssociationState.State": "associated"})
       for table, of in [("$public", "$public_a"), ("$public", "$public_c"), ("$private", "$private_a"),
                         ("$private", "$private_c")]],
+    # VPC endpoints: S3 by routes, ECR by interfaces.
+    ec2("DescribeVpcEndpointServices", {"ServiceNames": [S3]},
+        expect={"ServiceNames": [S3], "length(ServiceDetails)": 2, "ServiceDetails[0].Owner": "amazon"}),
+    ec2("CreateVpcEndpoint", {"VpcId": "$vpc", "ServiceName": S3, "RouteTableIds": ["$private"],
+                              "TagSpecifications": tagged("vpc-endpoint", "s3")},
+        save={"s3_endpoint": "VpcEndpoint.VpcEndpointId"},
+        expect={"VpcEndpoint.State": "available", "VpcEndpoint.VpcEndpointType": "Gateway"}),
+    ec2("CreateVpcEndpoint", {"VpcId": "$vpc", "ServiceName": S3, "RouteTableIds": ["$private"]},
+        error="RouteAlreadyExists"),
+    ec2("CreateVpcEndpoint", {"VpcId": "$vpc", "ServiceName": ECR, "VpcEndpointType": "Interface",
+                              "SubnetIds": ["$private_a"]},
+        save={"ecr_endpoint": "VpcEndpoint.VpcEndpointId"}, expect={"VpcEndpoint.PrivateDnsEnabled": True}),
+    ec2("DescribeVpcEndpoints", {"VpcEndpointIds": ["$ecr_endpoint"]}, until="VpcEndpoints[0].State == 'available'",
+        expect={"VpcEndpoints[0].SubnetIds": ["$private_a"], "length(VpcEndpoints[0].NetworkInterfaceIds)": 1,
+                "VpcEndpoints[0].DnsEntries[2].DnsName": "api.ecr.ap-northeast-2.amazonaws.com"}),
+    ec2("ModifyVpcEndpoint", {"VpcEndpointId": "$ecr_endpoint", "AddSubnetIds": ["$private_c"]}, expect={"Return": True}),
+    ec2("DescribeVpcEndpoints", where(vpc_id="$vpc", vpc_endpoint_type="Interface"),
+        until="VpcEndpoints[0].State == 'available'", expect={"length(VpcEndpoints[0].NetworkInterfaceIds)": 2}),
+    ec2("DescribeRouteTables", {"RouteTableIds": ["$private"]},
+        expect={"RouteTables[0].Routes[?DestinationPrefixListId].GatewayId": ["$s3_endpoint"]}),
+    ec2("DeleteVpcEndpoints", {"VpcEndpointIds": ["$s3_endpoint", "$ecr_endpoint", "vpce-0123456789abcdef0"]},
+        expect={"Unsuccessful[0].Error.Code": "InvalidVpcEndpointId.NotFound"}),
+    ec2("DescribeVpcEndpoints", where(vpc_id="$vpc"), until="VpcEndpoints == `[]`"),
     ec2("DescribeRouteTables", {"RouteTableIds": ["$private"]},
         expect={"RouteTables[0].Routes[?NatGatewayId].NatGatewayId": ["$nat"],
                 "RouteTables[0].Routes[].State": ["active", "active"]}),

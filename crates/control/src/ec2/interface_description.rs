@@ -8,7 +8,7 @@ use wire::ApiError;
 
 use crate::context::Context;
 use crate::ec2::filter::{Ask, Filter, Item, Values};
-use crate::ec2::interface::{NetworkInterface, public_dns_name};
+use crate::ec2::interface::{NetworkInterface, private_dns_name, public_dns_name};
 use crate::ec2::tag::{self, Tag};
 use crate::ec2::{Resource, answer, security_group, vpc};
 
@@ -34,7 +34,7 @@ pub(super) struct DescribeNetworkInterfacesResponse {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct InterfaceDescription {
+pub(super) struct InterfaceDescription {
     network_interface_id: String,
     subnet_id: String,
     vpc_id: String,
@@ -42,6 +42,7 @@ struct InterfaceDescription {
     availability_zone_id: String,
     description: String,
     owner_id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     requester_id: String,
     requester_managed: bool,
     status: &'static str,
@@ -51,7 +52,8 @@ struct InterfaceDescription {
     private_dns_name: String,
     source_dest_check: bool,
     group_set: Vec<GroupDescription>,
-    attachment: AttachmentDescription,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attachment: Option<AttachmentDescription>,
     #[serde(skip_serializing_if = "Option::is_none")]
     association: Option<AssociationDescription>,
     private_ip_addresses_set: Vec<PrivateAddress>,
@@ -101,7 +103,7 @@ struct PrivateAddress {
 }
 
 impl InterfaceDescription {
-    fn new(rows: &Snapshot, context: &Context, interface: &NetworkInterface) -> Self {
+    pub(super) fn new(rows: &Snapshot, context: &Context, interface: &NetworkInterface) -> Self {
         let named =
             vpc::get(rows, context, interface.vpc_id.as_str()).is_ok_and(|vpc| vpc.enable_dns_hostnames);
         let association = interface.public_address.map(|public| AssociationDescription {
@@ -133,32 +135,38 @@ impl InterfaceDescription {
             owner_id: interface.account.to_string(),
             requester_id: interface.requester.clone(),
             requester_managed: interface.is_requester_managed(),
-            status: "in-use",
+            status: if interface.is_attached() { "in-use" } else { "available" },
             interface_type: match interface.kind {
-                InterfaceKind::NatGateway => "nat_gateway",
-                InterfaceKind::Endpoint => "vpc_endpoint",
-                InterfaceKind::Task | InterfaceKind::LoadBalancer => "interface",
+                Some(InterfaceKind::NatGateway) => "nat_gateway",
+                Some(InterfaceKind::Endpoint) => "vpc_endpoint",
+                Some(InterfaceKind::Task | InterfaceKind::LoadBalancer) | None => "interface",
             },
             mac_address: interface.mac_address(),
             private_ip_address: interface.private_address.to_string(),
             private_dns_name: interface.private_dns_name(),
             source_dest_check: interface.source_dest_check,
             group_set: interface.security_groups.iter().map(group).collect(),
-            attachment: AttachmentDescription {
-                attachment_id: interface.attachment_id.to_string(),
+            attachment: interface.attachment_id.as_ref().map(|id| AttachmentDescription {
+                attachment_id: id.to_string(),
                 instance_owner_id: interface.requester.clone(),
                 device_index: 1,
                 status: "attached",
                 attach_time: interface.created_at.iso(),
                 delete_on_termination: false,
-            },
-            association: association.clone(),
-            private_ip_addresses_set: vec![PrivateAddress {
-                private_ip_address: interface.private_address.to_string(),
-                private_dns_name: interface.private_dns_name(),
-                primary: true,
-                association,
-            }],
+            }),
+            private_ip_addresses_set: interface
+                .private_addresses()
+                .map(|address| {
+                    let primary = address == interface.private_address;
+                    PrivateAddress {
+                        private_ip_address: address.to_string(),
+                        private_dns_name: private_dns_name(&interface.region, address),
+                        primary,
+                        association: association.clone().filter(|_| primary),
+                    }
+                })
+                .collect(),
+            association,
             ipv6_addresses_set: Vec::new(),
             tag_set: tag::of(rows, context, &interface.id),
         }
@@ -167,26 +175,36 @@ impl InterfaceDescription {
     fn of_association(&self, value: fn(&AssociationDescription) -> Option<&String>) -> Vec<String> {
         self.association.iter().filter_map(value).cloned().collect()
     }
+
+    fn of_addresses(&self, value: fn(&PrivateAddress) -> String) -> Vec<String> {
+        self.private_ip_addresses_set.iter().map(value).collect()
+    }
+
+    fn of_attachment(&self, value: fn(&AttachmentDescription) -> String) -> Vec<String> {
+        self.attachment.iter().map(value).collect()
+    }
 }
 
 impl Item for InterfaceDescription {
     const FILTERS: &'static [(&'static str, Values<Self>)] = &[
         ("addresses.association.owner-id", |one| one.of_association(|of| Some(&of.ip_owner_id))),
         ("addresses.association.public-ip", |one| one.of_association(|of| Some(&of.public_ip))),
-        ("addresses.primary", |_| vec!["true".to_owned()]),
-        ("addresses.private-ip-address", |one| vec![one.private_ip_address.clone()]),
+        ("addresses.primary", |one| one.of_addresses(|of| of.primary.to_string())),
+        ("addresses.private-ip-address", |one| one.of_addresses(|of| of.private_ip_address.clone())),
         ("association.allocation-id", |one| one.of_association(|of| of.allocation_id.as_ref())),
         ("association.association-id", |one| one.of_association(|of| of.association_id.as_ref())),
         ("association.ip-owner-id", |one| one.of_association(|of| Some(&of.ip_owner_id))),
         ("association.public-dns-name", |one| one.of_association(|of| of.public_dns_name.as_ref())),
         ("association.public-ip", |one| one.of_association(|of| Some(&of.public_ip))),
-        ("attachment.attach-time", |one| vec![one.attachment.attach_time.clone()]),
-        ("attachment.attachment-id", |one| vec![one.attachment.attachment_id.clone()]),
-        ("attachment.delete-on-termination", |one| vec![one.attachment.delete_on_termination.to_string()]),
-        ("attachment.device-index", |one| vec![one.attachment.device_index.to_string()]),
+        ("attachment.attach-time", |one| one.of_attachment(|of| of.attach_time.clone())),
+        ("attachment.attachment-id", |one| one.of_attachment(|of| of.attachment_id.clone())),
+        ("attachment.delete-on-termination", |one| {
+            one.of_attachment(|of| of.delete_on_termination.to_string())
+        }),
+        ("attachment.device-index", |one| one.of_attachment(|of| of.device_index.to_string())),
         ("attachment.instance-id", |_| Vec::new()),
-        ("attachment.instance-owner-id", |one| vec![one.attachment.instance_owner_id.clone()]),
-        ("attachment.status", |one| vec![one.attachment.status.to_owned()]),
+        ("attachment.instance-owner-id", |one| one.of_attachment(|of| of.instance_owner_id.clone())),
+        ("attachment.status", |one| one.of_attachment(|of| of.status.to_owned())),
         ("availability-zone", |one| vec![one.availability_zone.clone()]),
         ("availability-zone-id", |one| vec![one.availability_zone_id.clone()]),
         ("description", |one| vec![one.description.clone()]),

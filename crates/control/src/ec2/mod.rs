@@ -37,6 +37,12 @@ pub mod security_group_rule;
 pub mod subnet;
 pub mod tag;
 pub mod vpc;
+pub mod vpc_endpoint;
+mod vpc_endpoint_create;
+mod vpc_endpoint_description;
+mod vpc_endpoint_modify;
+mod vpc_endpoint_policy;
+pub mod vpc_endpoint_service;
 pub mod vpc_peering;
 mod vpc_peering_description;
 mod zone;
@@ -74,6 +80,7 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, CreateSubnet, subnet::create),
     write!(Ec2, CreateTags, tag::create_tags),
     write!(Ec2, CreateVpc, vpc::create),
+    write!(Ec2, CreateVpcEndpoint, vpc_endpoint_create::create),
     write!(Ec2, CreateVpcPeeringConnection, vpc_peering::create),
     write!(Ec2, DeleteInternetGateway, internet_gateway::delete),
     write!(Ec2, DeleteManagedPrefixList, prefix_list::delete),
@@ -86,6 +93,7 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, DeleteSubnet, subnet::delete),
     write!(Ec2, DeleteTags, tag::delete_tags),
     write!(Ec2, DeleteVpc, vpc::delete),
+    write!(Ec2, DeleteVpcEndpoints, vpc_endpoint::delete),
     write!(Ec2, DeleteVpcPeeringConnection, vpc_peering::delete),
     read!(Ec2, DescribeAccountAttributes, zone::describe_account_attributes),
     read!(Ec2, DescribeAddresses, address::describe),
@@ -107,6 +115,8 @@ pub const OPERATIONS: &[Operation] = &[
     read!(Ec2, DescribeSubnets, subnet::describe),
     read!(Ec2, DescribeTags, tag::describe),
     read!(Ec2, DescribeVpcAttribute, vpc::describe_attribute),
+    read!(Ec2, DescribeVpcEndpointServices, vpc_endpoint_service::describe),
+    read!(Ec2, DescribeVpcEndpoints, vpc_endpoint_description::describe),
     read!(Ec2, DescribeVpcPeeringConnections, vpc_peering_description::describe),
     read!(Ec2, DescribeVpcs, vpc::describe),
     write!(Ec2, DetachInternetGateway, internet_gateway::detach),
@@ -119,6 +129,7 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, ModifySecurityGroupRules, security_group_rule::modify),
     write!(Ec2, ModifySubnetAttribute, subnet::modify_attribute),
     write!(Ec2, ModifyVpcAttribute, vpc::modify_attribute),
+    write!(Ec2, ModifyVpcEndpoint, vpc_endpoint_modify::modify),
     write!(Ec2, ModifyVpcPeeringConnectionOptions, vpc_peering_description::modify_options),
     write!(Ec2, RejectVpcPeeringConnection, vpc_peering::reject),
     write!(Ec2, ReleaseAddress, address::release),
@@ -149,6 +160,7 @@ pub const TABLES: &[TableDef] = &[
     table::<subnet::Subnet>(),
     table::<tag::TagSet>(),
     table::<vpc::Vpc>(),
+    table::<vpc_endpoint::VpcEndpoint>(),
     table::<vpc_peering::VpcPeeringConnection>(),
 ];
 

@@ -3,7 +3,7 @@
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 use store::{Snapshot, Tx};
-use types::PrefixListId;
+use types::{PrefixListId, VpcEndpointId};
 use wire::ApiError;
 
 use crate::context::Context;
@@ -11,7 +11,7 @@ use crate::ec2::route_table::{self, Destination, Route, RouteTable, Target};
 use crate::ec2::route_target::Named;
 use crate::ec2::subnet::Subnet;
 use crate::ec2::vpc::{self, parse_cidr};
-use crate::ec2::{DONE, Done, Nothing, answer, prefix_list};
+use crate::ec2::{DONE, Done, Nothing, answer, prefix_list, vpc_endpoint};
 
 /// The most routes of a table, its local ones among them. Source: "Amazon VPC quotas".
 pub(super) const MOST: usize = 500;
@@ -20,7 +20,7 @@ pub(super) const MOST: usize = 500;
 pub(super) fn count(rows: &Snapshot, context: &Context, table: &RouteTable) -> Result<usize, ApiError> {
     let vpc = vpc::get(rows, context, table.vpc_id.as_str())?;
     let ranges = vpc.cidr_blocks();
-    let mut sum = ranges.len();
+    let mut sum = ranges.len() + vpc_endpoint::of_route_table(rows, table).len();
     for route in &table.routes {
         sum += match &route.destination {
             Destination::Cidr(range) if ranges.contains(range) => 0,
@@ -143,17 +143,29 @@ fn is_local(
 }
 
 /// Refuses to change a gateway endpoint's route, which comes and goes with the endpoint.
-fn check_not_an_endpoints(route: &Route, table: &RouteTable, verb: &str) -> Result<(), ApiError> {
-    match &route.target {
-        Target::Endpoint(id) => Err(ApiError::new(
+fn check_not_an_endpoints(
+    rows: &Snapshot,
+    table: &RouteTable,
+    destination: &Destination,
+    verb: &str,
+) -> Result<(), ApiError> {
+    match endpoint_of(rows, table, destination) {
+        Some(id) => Err(ApiError::new(
             "InvalidParameterValue",
             format!(
-                "cannot {verb} VPC endpoint route {} in route table {}: it is managed by {id}",
-                route.destination, table.id
+                "cannot {verb} VPC endpoint route {destination} in route table {}: it is managed by {id}",
+                table.id
             ),
         )),
-        _ => Ok(()),
+        None => Ok(()),
     }
+}
+
+/// The gateway endpoint whose route a destination of a table is.
+fn endpoint_of(rows: &Snapshot, table: &RouteTable, destination: &Destination) -> Option<VpcEndpointId> {
+    let of_table = vpc_endpoint::of_route_table(rows, table);
+    let found = of_table.into_iter().find(|(_, list)| *destination == Destination::PrefixList(list.clone()));
+    found.map(|(endpoint, _)| endpoint.id.clone())
 }
 
 pub(super) fn create(rows: &mut Tx, context: &Context, request: RouteRequest) -> Result<Done, ApiError> {
@@ -161,6 +173,7 @@ pub(super) fn create(rows: &mut Tx, context: &Context, request: RouteRequest) ->
     let destination = request.destination(rows, context)?;
     let target = request.target(rows, context, &table)?;
     if is_local(rows, context, &table, &destination)?
+        || endpoint_of(rows, &table, &destination).is_some()
         || table.routes.iter().any(|route| route.destination == destination)
     {
         return Err(ApiError::new(
@@ -208,6 +221,7 @@ pub(super) fn replace(rows: &mut Tx, context: &Context, request: ReplaceRoute) -
     let mut table = (*route_table::get(rows, context, &request.route_table_id)?).clone();
     let destination = request.destination(rows, context)?;
     let local = is_local(rows, context, &table, &destination)?;
+    check_not_an_endpoints(rows, &table, &destination, "replace")?;
     let at = table.routes.iter().position(|route| route.destination == destination);
     if to_local {
         if !local {
@@ -224,7 +238,6 @@ pub(super) fn replace(rows: &mut Tx, context: &Context, request: ReplaceRoute) -
     check_destination(rows, context, &table, &destination, &target)?;
     match at {
         Some(at) => {
-            check_not_an_endpoints(&table.routes[at], &table, "replace")?;
             table.routes[at].target = target;
         }
         // The local route gets another target.
@@ -265,6 +278,7 @@ pub(super) fn delete(rows: &mut Tx, context: &Context, request: DeleteRoute) -> 
             format!("cannot remove local route {destination} in route table {}", table.id),
         ));
     }
+    check_not_an_endpoints(rows, &table, &destination, "remove")?;
     let Some(at) = table.routes.iter().position(|route| route.destination == destination) else {
         let what = match &destination {
             Destination::Cidr(_) => "destination-cidr-block",
@@ -275,7 +289,6 @@ pub(super) fn delete(rows: &mut Tx, context: &Context, request: DeleteRoute) -> 
             format!("no route with {what} {destination} in route table {}", table.id),
         ));
     };
-    check_not_an_endpoints(&table.routes[at], &table, "remove")?;
     table.routes.remove(at);
     rows.put(table);
     answer(request.dry_run, Nothing {})

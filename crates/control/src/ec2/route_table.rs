@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use store::{Snapshot, Tx};
 use types::{
     AccountId, InternetGatewayId, NatGatewayId, NetworkInterfaceId, PartId, PrefixListId, Region,
-    RouteTableAssociationId, RouteTableId, SubnetId, VpcEndpointId, VpcId, VpcPeeringConnectionId,
+    RouteTableAssociationId, RouteTableId, SubnetId, VpcId, VpcPeeringConnectionId,
 };
 use wire::ApiError;
 
 use crate::context::Context;
 use crate::ec2::route_table_description::RouteTableDescription;
 use crate::ec2::tag::{self, TagSpecification};
-use crate::ec2::{Nothing, Resource, answer, has_dependencies, vpc};
+use crate::ec2::{Nothing, Resource, answer, has_dependencies, vpc, vpc_endpoint};
 
 /// A route table. Its local routes are not kept: they are the VPC's ranges.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,7 +29,8 @@ pub struct RouteTable {
     pub vpc_id: VpcId,
     /// Its number, unique in the VPC.
     pub number: u32,
-    /// Its routes but the local ones; a local one that was given another target is here.
+    /// Its routes but the local ones and those of gateway endpoints, which follow from the endpoints' rows; a local one
+    /// that was given another target is here.
     pub routes: Vec<Route>,
     /// What uses it.
     pub associations: Vec<Association>,
@@ -77,8 +78,6 @@ pub enum Target {
     NetworkInterface(NetworkInterfaceId),
     /// A VPC peering connection.
     Peering(VpcPeeringConnectionId),
-    /// A gateway endpoint: the route is the endpoint's own and comes and goes with its association.
-    Endpoint(VpcEndpointId),
 }
 
 /// The use of a route table.
@@ -204,6 +203,7 @@ pub(super) fn delete(
     if !table.associations.is_empty() {
         return Err(has_dependencies("routeTable", &table.id));
     }
+    vpc_endpoint::forget_route_table(rows, &table);
     tag::forget(rows, context, &table.id);
     rows.delete::<RouteTable>(&context.key(&table.id));
     answer(request.dry_run, Nothing {})

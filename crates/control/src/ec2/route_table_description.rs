@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::ec2::filter::{Ask, Filter, Item, Values};
 use crate::ec2::route_table::{Association, Destination, Route, RouteTable, Target};
 use crate::ec2::tag::{self, Tag};
-use crate::ec2::{Resource, answer, route_target, vpc};
+use crate::ec2::{Resource, answer, route_target, vpc, vpc_endpoint};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -99,7 +99,6 @@ impl RouteTableDescription {
                 Target::NatGateway(id) => shown.nat_gateway_id = Some(id.to_string()),
                 Target::NetworkInterface(id) => shown.network_interface_id = Some(id.to_string()),
                 Target::Peering(id) => shown.vpc_peering_connection_id = Some(id.to_string()),
-                Target::Endpoint(id) => shown.gateway_id = Some(id.to_string()),
             }
             let resolved =
                 route_target::resolve(rows, &table.account, &table.region, &table.vpc_id, &route.target);
@@ -122,6 +121,15 @@ impl RouteTableDescription {
                 show,
             )
         };
+        // The routes of gateway endpoints are the endpoints' own.
+        let of_endpoints =
+            vpc_endpoint::of_route_table(rows, table).into_iter().map(|(endpoint, list)| RouteDescription {
+                destination_prefix_list_id: Some(list.to_string()),
+                gateway_id: Some(endpoint.id.to_string()),
+                origin: "CreateRoute",
+                state: "active",
+                ..RouteDescription::default()
+            });
         let association = |one: &Association| AssociationDescription {
             route_table_association_id: one.id.to_string(),
             route_table_id: table.id.to_string(),
@@ -137,6 +145,7 @@ impl RouteTableDescription {
                 .iter()
                 .map(local)
                 .chain(table.routes.iter().filter(|route| !is_local(route)).map(show))
+                .chain(of_endpoints)
                 .collect(),
             association_set: table.associations.iter().map(association).collect(),
             propagating_vgw_set: Vec::new(),

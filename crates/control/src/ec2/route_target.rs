@@ -23,7 +23,7 @@ pub(crate) fn resolve(
     let key = |id: &dyn std::fmt::Display| format!("{account}/{region}/{id}");
     let interface = |id: &types::NetworkInterfaceId| {
         rows.get::<NetworkInterface>(&key(id))
-            .filter(|interface| interface.vpc_id == *vpc_id)
+            .filter(|interface| interface.vpc_id == *vpc_id && interface.is_attached())
             .map(|interface| desired::RouteTarget::Interface(interface.id.clone()))
     };
     let found = match target {
@@ -40,7 +40,6 @@ pub(crate) fn resolve(
             .into_iter()
             .find(|peering| peering.id == *id && peering.is_active())
             .map(|peering| desired::RouteTarget::Peering(peering.id.clone())),
-        Target::Endpoint(_) => None,
     };
     found.unwrap_or(desired::RouteTarget::Blackhole)
 }

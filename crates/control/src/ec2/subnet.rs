@@ -80,9 +80,13 @@ impl Subnet {
     /// How many addresses are free.
     pub fn available_addresses(&self, rows: &Snapshot) -> usize {
         let prefix = format!("{}/{}/", self.account, self.region);
-        let taken = rows.scan::<NetworkInterface>(&prefix).filter(|interface| interface.subnet_id == self.id);
+        let taken: usize = rows
+            .scan::<NetworkInterface>(&prefix)
+            .filter(|interface| interface.subnet_id == self.id)
+            .map(|interface| interface.private_addresses().count())
+            .sum();
         let all = (1_usize << (32 - self.cidr_block.prefix_len())) - 5;
-        all.saturating_sub(taken.count())
+        all.saturating_sub(taken)
     }
 }
 

@@ -161,6 +161,7 @@ const KINDS: &[Kind] = &[
     PEERING,
     kind::<super::interface::NetworkInterface>(),
     kind::<super::dhcp_options::DhcpOptions>(),
+    kind::<super::vpc_endpoint::VpcEndpoint>(),
 ];
 
 /// The type of the resource of this id, which must be there.

@@ -3,6 +3,7 @@
 mod network_acl;
 mod prefix_list;
 mod route;
+mod vpc_endpoint;
 mod vpc_peering;
 
 use std::sync::Arc;

@@ -18,7 +18,8 @@ use crate::ec2::security_group::{self, SecurityGroup};
 use crate::ec2::subnet::Subnet;
 use crate::ec2::tag::{self, Tag, TagSpecification};
 use crate::ec2::{
-    Flag, Nothing, Resource, answer, dhcp_options, has_dependencies, internet_gateway, invalid, vpc_peering,
+    Flag, Nothing, Resource, answer, dhcp_options, has_dependencies, internet_gateway, invalid, vpc_endpoint,
+    vpc_peering,
 };
 
 /// A VPC.
@@ -191,6 +192,7 @@ pub(super) fn delete(rows: &mut Tx, context: &Context, request: DeleteVpc) -> Re
     let in_use = rows.scan::<Subnet>(&prefix).any(|subnet| subnet.vpc_id == *id)
         || rows.scan::<NetworkInterface>(&prefix).any(|interface| interface.vpc_id == *id)
         || rows.scan::<NatGateway>(&prefix).any(|gateway| gateway.vpc_id == *id && gateway.is_live())
+        || vpc_endpoint::of_vpc(rows, &prefix, id).next().is_some()
         || internet_gateway::attached(rows, context, id).is_some()
         || tables.iter().any(|table| !table.is_main())
         || groups.iter().any(|group| group.id != vpc.default_security_group)

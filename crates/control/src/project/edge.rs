@@ -1,15 +1,16 @@
 //! The host ports of the load balancers that face the internet, and AWS's names inside VPCs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use desired::{Edge, HostListener, HostRoute};
 use store::Snapshot;
-use types::Region;
+use types::{Region, VpcId};
 
 use crate::Settings;
 use crate::ec2::interface::NetworkInterface;
+use crate::ec2::vpc_endpoint::{VpcEndpoint, Way};
 use crate::elbv2::listener::Listener;
 use crate::elbv2::load_balancer::LoadBalancer;
 
@@ -31,12 +32,43 @@ pub(super) fn project(rows: &Snapshot, settings: &Settings) -> Edge {
         host_address: settings.host_address,
         listeners: ports.into_iter().map(|(port, routes)| HostListener { port, routes }).collect(),
         aws_endpoints: super::endpoints(&Region::all().collect::<Vec<_>>()),
-        vpc_endpoints: Vec::new(),
+        vpc_endpoints: vpc_endpoints(rows),
         internet: false,
         internet_hosts: Vec::new(),
         certificate_chain: settings.certificate_chain.clone(),
         private_key: settings.private_key.clone(),
     }
+}
+
+/// The listeners of VPC endpoints: an interface endpoint's in its interfaces, a gateway endpoint's in a namespace of its
+/// own, which is there when the VPC has an interface.
+fn vpc_endpoints(rows: &Snapshot) -> Vec<desired::VpcEndpoint> {
+    let used: BTreeSet<VpcId> = rows
+        .scan::<NetworkInterface>("")
+        .filter(|interface| interface.is_attached())
+        .map(|interface| interface.vpc_id.clone())
+        .collect();
+    let listeners = |endpoint: Arc<VpcEndpoint>| -> Vec<desired::VpcEndpoint> {
+        let own = endpoint.dns_names().into_iter().map(|(name, _)| name);
+        let names: Vec<String> =
+            endpoint.service.private_dns_names(&endpoint.region).into_iter().chain(own).collect();
+        let listener = |namespace: String, address| desired::VpcEndpoint {
+            id: endpoint.id.clone(),
+            namespace,
+            address,
+            names: names.clone(),
+        };
+        match &endpoint.way {
+            Way::Gateway { .. } if !used.contains(&endpoint.vpc_id) => Vec::new(),
+            Way::Gateway { .. } => vec![listener(endpoint.id.to_string(), endpoint.service.address())],
+            Way::Interface(interfaces) => interfaces
+                .nodes
+                .iter()
+                .map(|node| listener(node.interface_id.to_string(), node.address))
+                .collect(),
+        }
+    };
+    rows.scan::<VpcEndpoint>("").filter(|endpoint| endpoint.is_live()).flat_map(listeners).collect()
 }
 
 /// The interfaces of a load balancer's nodes.

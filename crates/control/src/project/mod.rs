@@ -7,32 +7,30 @@ mod reference;
 pub mod task;
 pub mod vpc;
 
-use std::net::Ipv4Addr;
-
 use desired::{AwsEndpoint, Body};
 use store::Snapshot;
 use types::{PartId, Region};
 
 use crate::Settings;
+use crate::ec2::vpc_endpoint_service::EndpointService;
 
 /// AWS's own names that lead to Landfall inside VPCs, each service with a public address of its own in the `internet`
 /// namespace. The addresses are Landfall's (198.19.0.0/24, of the benchmarking range of RFC 2544).
 pub fn endpoints(regions: &[Region]) -> Vec<AwsEndpoint> {
-    let names = |form: &dyn Fn(&Region) -> Vec<String>| regions.iter().flat_map(form).collect::<Vec<_>>();
-    let endpoint = |last: u8, names| AwsEndpoint { names, address: Ipv4Addr::new(198, 19, 0, last) };
-    vec![
-        endpoint(10, names(&|region| vec![format!("api.ecr.{region}.amazonaws.com")])),
-        endpoint(11, names(&|region| vec![format!("*.dkr.ecr.{region}.amazonaws.com")])),
-        endpoint(12, names(&|region| vec![format!("*.s3.{region}.amazonaws.com")])),
-        endpoint(13, names(&|region| vec![format!("sts.{region}.amazonaws.com")])),
-    ]
+    EndpointService::ALL
+        .into_iter()
+        .map(|service| AwsEndpoint {
+            names: regions.iter().flat_map(|region| service.private_dns_names(region)).collect(),
+            address: service.address(),
+        })
+        .collect()
 }
 
 /// The names that AWS gives to interface endpoints, `<endpoint's id>-….<service>.<region>.vpce.amazonaws.com`, each
 /// service's as one wildcard ("Access an AWS service using an interface VPC endpoint", AWS PrivateLink).
 pub fn interface_endpoint_names(regions: &[Region]) -> Vec<String> {
-    let services = ["api.ecr", "dkr.ecr", "s3", "sts"];
-    let of = |region: &Region| services.map(|service| format!("*.{service}.{region}.vpce.amazonaws.com"));
+    let of =
+        |region: &Region| EndpointService::ALL.map(|service| format!("*.{}", service.base_dns_name(region)));
     regions.iter().flat_map(of).collect()
 }
 

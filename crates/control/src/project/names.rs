@@ -11,6 +11,7 @@ use types::{Region, VpcId};
 use super::edge::{nodes, public_addresses};
 use crate::ec2::interface::{NetworkInterface, public_dns_name};
 use crate::ec2::vpc::Vpc;
+use crate::ec2::vpc_endpoint::{VpcEndpoint, Way};
 use crate::ec2::vpc_peering;
 use crate::elbv2::load_balancer::LoadBalancer;
 
@@ -22,13 +23,20 @@ const TTL: u32 = 60;
 pub(super) fn project(rows: &Snapshot) -> Names {
     let balancers: Vec<_> = rows.scan::<LoadBalancer>("").collect();
     let mut interfaces_of: BTreeMap<VpcId, Vec<Arc<NetworkInterface>>> = BTreeMap::new();
-    for interface in rows.scan::<NetworkInterface>("") {
+    for interface in rows.scan::<NetworkInterface>("").filter(|interface| interface.is_attached()) {
         interfaces_of.entry(interface.vpc_id.clone()).or_default().push(interface);
     }
     // A VPC without interfaces has no namespace, and nobody to ask.
     let vpcs: Vec<_> =
         rows.scan::<Vpc>("").filter_map(|vpc| Some((interfaces_of.get(&vpc.id)?, vpc))).collect();
     let mut public = aws_endpoints();
+    let endpoints: Vec<_> = rows.scan::<VpcEndpoint>("").filter(|endpoint| endpoint.is_live()).collect();
+    // An endpoint's own names are public, with private addresses.
+    for (name, addresses) in endpoints.iter().flat_map(|endpoint| endpoint.dns_names()) {
+        if !addresses.is_empty() {
+            public.push(Record { name, addresses, ttl: TTL });
+        }
+    }
     for balancer in balancers.iter().filter(|balancer| !balancer.internal) {
         let addresses = public_addresses(rows, balancer);
         let amazon = balancer.dns_name.replace(".elb.localhost", ".elb.amazonaws.com");
@@ -46,7 +54,7 @@ pub(super) fn project(rows: &Snapshot) -> Names {
         servers: vec![vpc.dns_server(), LINK_LOCAL],
         enabled: vpc.enable_dns_support,
         records: {
-            let mut records = own_records(rows, vpc, interfaces, &balancers);
+            let mut records = own_records(rows, vpc, interfaces, &balancers, &endpoints);
             records.extend(peer_records(rows, vpc, &interfaces_of));
             records
         },
@@ -54,13 +62,14 @@ pub(super) fn project(rows: &Snapshot) -> Names {
     Names { vpcs: vpcs.iter().map(names).collect(), public }
 }
 
-/// The names that one VPC alone resolves: its internal load balancers', and its interfaces' ("DNS attributes for your
-/// VPC", Amazon VPC User Guide).
+/// The names that one VPC alone resolves: its internal load balancers', its interfaces' ("DNS attributes for your VPC",
+/// Amazon VPC User Guide), and the services' own names that lead to its interface endpoints (private DNS).
 fn own_records(
     rows: &Snapshot,
     vpc: &Vpc,
     interfaces: &[Arc<NetworkInterface>],
     balancers: &[Arc<LoadBalancer>],
+    endpoints: &[Arc<VpcEndpoint>],
 ) -> Vec<Record> {
     let internal =
         balancers.iter().filter(|balancer| balancer.internal && balancer.vpc_id == vpc.id.as_str());
@@ -71,6 +80,20 @@ fn own_records(
             ttl: TTL,
         })
         .collect();
+    if vpc.enable_dns_support && vpc.enable_dns_hostnames {
+        for endpoint in endpoints.iter().filter(|endpoint| endpoint.vpc_id == vpc.id) {
+            let Way::Interface(of) = &endpoint.way else { continue };
+            if of.only_inbound || of.nodes.is_empty() {
+                continue;
+            }
+            let addresses: Vec<Ipv4Addr> = of.nodes.iter().map(|node| node.address).collect();
+            records.extend(endpoint.private_dns_names().into_iter().map(|name| Record {
+                name,
+                addresses: addresses.clone(),
+                ttl: TTL,
+            }));
+        }
+    }
     for interface in interfaces {
         let addresses = vec![interface.private_address];
         records.push(Record { name: interface.private_dns_name(), addresses, ttl: TTL });
@@ -165,7 +188,7 @@ mod tests {
                 assert_eq!(address(&names.public, &amazon), public);
             }
         }
-        for interface in rows.scan::<NetworkInterface>("") {
+        for interface in rows.scan::<NetworkInterface>("").filter(|interface| interface.is_attached()) {
             let [x, y, z, w] = interface.private_address.octets();
             let name = format!("ip-{x}-{y}-{z}-{w}.ap-northeast-2.compute.internal");
             assert_eq!(address(&vpc.records, &name), [interface.private_address]);
@@ -179,7 +202,7 @@ mod tests {
         let body = format!("VpcId={}&EnableDnsHostnames.Value=true", world.vpc);
         world.fixture.ok(Service::Ec2, "ModifyVpcAttribute", &body);
         let (rows, names) = (world.rows(), project(&world.rows()));
-        for interface in rows.scan::<NetworkInterface>("") {
+        for interface in rows.scan::<NetworkInterface>("").filter(|interface| interface.is_attached()) {
             let public = interface.public_address.unwrap();
             let [x, y, z, w] = public.octets();
             let name = format!("ec2-{x}-{y}-{z}-{w}.ap-northeast-2.compute.amazonaws.com");

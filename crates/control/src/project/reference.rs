@@ -59,7 +59,9 @@ pub(super) fn peerings(
         if side.region == vpc.region {
             let theirs = |group: &SecurityGroup| group.vpc_id == other.id && named.contains(&group.id);
             members.extend(of_vpc(rows, &prefix, theirs).map(|group| (group.id.clone(), Vec::new())));
-            for one in of_vpc(rows, &prefix, |one: &NetworkInterface| one.vpc_id == other.id) {
+            for one in
+                of_vpc(rows, &prefix, |one: &NetworkInterface| one.vpc_id == other.id && one.is_attached())
+            {
                 for group in &one.security_groups {
                     if let Some(addresses) = members.get_mut(group) {
                         addresses.push(one.private_address);

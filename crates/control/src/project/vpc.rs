@@ -17,6 +17,8 @@ use crate::ec2::security_group::SecurityGroup;
 use crate::ec2::security_group_rule::{Peer, SecurityGroupRule};
 use crate::ec2::subnet::Subnet;
 use crate::ec2::vpc::Vpc;
+use crate::ec2::vpc_endpoint;
+use crate::ec2::vpc_endpoint_service::EndpointType;
 use crate::project::reference::{peerings, prefix_lists};
 
 /// Whose a VPC is: parts are named by the VPC alone.
@@ -36,7 +38,7 @@ pub fn project(
     let vpc = rows.get::<Vpc>(&format!("{prefix}{vpc_id}"))?;
     let interfaces: Vec<desired::Interface> =
         of_vpc(rows, &prefix, |one: &NetworkInterface| &one.vpc_id == vpc_id)
-            .map(|one| interface(&one))
+            .filter_map(|one| interface(&one))
             .collect();
     if interfaces.is_empty() {
         return None;
@@ -75,7 +77,13 @@ pub fn project(
         prefix_lists: prefix_lists(rows, &vpc, &security_groups),
         peerings: peerings(rows, &vpc, &security_groups),
         security_groups,
-        gateway_endpoints: Vec::new(),
+        gateway_endpoints: vpc_endpoint::of_vpc(rows, &prefix, vpc_id)
+            .filter(|endpoint| endpoint.kind() == EndpointType::Gateway)
+            .map(|endpoint| desired::GatewayEndpoint {
+                id: endpoint.id.clone(),
+                addresses: vec![endpoint.service.address()],
+            })
+            .collect(),
     })
 }
 
@@ -88,8 +96,9 @@ pub(super) fn of_vpc<'a, R: Row>(
     rows.scan::<R>(prefix).filter(move |row| belongs(row))
 }
 
-fn interface(row: &NetworkInterface) -> desired::Interface {
-    desired::Interface {
+/// None for an interface that is attached to nothing.
+fn interface(row: &NetworkInterface) -> Option<desired::Interface> {
+    Some(desired::Interface {
         id: row.id.clone(),
         subnet: row.subnet_id.clone(),
         address: row.private_address,
@@ -97,8 +106,8 @@ fn interface(row: &NetworkInterface) -> desired::Interface {
         public_address: row.public_address,
         security_groups: row.security_groups.clone(),
         source_dest_check: row.source_dest_check,
-        kind: row.kind,
-    }
+        kind: row.kind?,
+    })
 }
 
 /// A table's routes, a route by prefix list as one for each entry. Source: "Route priority and prefix lists" in the VPC
@@ -116,6 +125,14 @@ fn route_table(rows: &Snapshot, vpc: &Vpc, table: &RouteTable) -> desired::Route
             }
             Destination::PrefixList(id) => by_list.push((id, &route.target)),
         }
+    }
+    for (endpoint, list) in vpc_endpoint::of_route_table(rows, table) {
+        let destination = endpoint.service.address().into();
+        routes.entry(destination).or_insert_with(|| desired::Route {
+            destination,
+            target: desired::RouteTarget::Endpoint(endpoint.id.clone()),
+            prefix_list: Some(list),
+        });
     }
     by_list.sort_by_key(|(id, _)| *id);
     let own = vpc.cidr_blocks();
@@ -338,6 +355,18 @@ mod tests {
         step("DeleteRoute to a peer");
         run("DeleteSecurityGroup", &format!("GroupId={group}"));
         step("DeleteSecurityGroup");
+        let s3 = format!("VpcId={vpc}&ServiceName=com.amazonaws.ap-northeast-2.s3");
+        let by_routes =
+            make(&fixture, "CreateVpcEndpoint", &format!("{s3}&RouteTableId.1={table}"), "vpcEndpointId");
+        step("CreateVpcEndpoint");
+        let modify = format!("VpcEndpointId={by_routes}&RemoveRouteTableId.1={table}");
+        run("ModifyVpcEndpoint", &modify);
+        step("ModifyVpcEndpoint");
+        let interface = format!("{s3}&VpcEndpointType=Interface&PrivateDnsEnabled=false&SubnetId.1={b}");
+        let by_interface = make(&fixture, "CreateVpcEndpoint", &interface, "vpcEndpointId");
+        step("CreateVpcEndpoint");
+        run("DeleteVpcEndpoints", &format!("VpcEndpointId.1={by_routes}&VpcEndpointId.2={by_interface}"));
+        step("DeleteVpcEndpoints");
         run("ReplaceRoute", &format!("{default}&GatewayId={gateway}"));
         step("ReplaceRoute");
         run("ReplaceRoute", &format!("{default}&NatGatewayId={nat}"));
@@ -386,7 +415,7 @@ mod tests {
         step("DeleteNetworkAclEntry");
         run("DeleteSubnet", &format!("SubnetId={a}"));
         step("DeleteSubnet");
-        assert_eq!(changes, 35, "every step above shows in the network");
+        assert_eq!(changes, 39, "every step above shows in the network");
     }
 
     #[test]
