@@ -102,6 +102,9 @@ pub(super) fn free(rows: &mut Tx, context: &Context, allocation_id: &AllocationI
     }
 }
 
+/// The most elastic addresses of a region. Source: "Amazon VPC quotas".
+const MOST: usize = 5;
+
 wire::documented_default!(
     /// The only domain since EC2-Classic ended.
     Vpc = "vpc"
@@ -152,6 +155,12 @@ pub(super) fn allocate(
     request: AllocateAddress,
 ) -> Result<AllocateAddressResponse, ApiError> {
     check_border_group(context, request.network_border_group.as_deref())?;
+    if rows.scan::<Address>(&context.prefix()).count() >= MOST {
+        return Err(ApiError::new(
+            "AddressLimitExceeded",
+            "The maximum number of addresses has been reached.",
+        ));
+    }
     let public_address = public_address::take(rows)?;
     let address = rows.put(Address {
         account: context.account.clone(),
@@ -171,10 +180,6 @@ pub(super) fn allocate(
             network_border_group: context.region.to_string(),
         },
     )
-}
-
-fn in_use_by_service() -> ApiError {
-    ApiError::new("AuthFailure", "You do not have permission to access the specified resource.")
 }
 
 #[derive(Debug, Deserialize)]
@@ -201,68 +206,6 @@ pub(super) fn release(
     public_address::give_back(rows, address.public_address);
     tag::forget(rows, context, &address.id);
     rows.delete::<Address>(&context.key(&address.id));
-    answer(request.dry_run, Nothing {})
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct AssociateAddress {
-    allocation_id: String,
-    network_interface_id: String,
-    dry_run: Option<bool>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct AssociateAddressResponse {
-    association_id: String,
-}
-
-/// Every interface belongs to a service (NAT gateways, ELB, ECS), and AWS lets nobody but the service change those.
-pub(super) fn associate(
-    rows: &mut Tx,
-    context: &Context,
-    request: AssociateAddress,
-) -> Result<AssociateAddressResponse, ApiError> {
-    get(rows, context, &request.allocation_id)?;
-    let interface = super::get::<NetworkInterface>(rows, context, &request.network_interface_id)?;
-    if interface.is_requester_managed() {
-        return Err(in_use_by_service());
-    }
-    let address = lead_to(rows, context, &request.allocation_id, &interface.id)?;
-    let association_id = address.association.as_ref().map(|one| one.id.to_string()).unwrap_or_default();
-    answer(request.dry_run, AssociateAddressResponse { association_id })
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct DisassociateAddress {
-    association_id: String,
-    dry_run: Option<bool>,
-}
-
-pub(super) fn disassociate(
-    rows: &mut Tx,
-    context: &Context,
-    request: DisassociateAddress,
-) -> Result<Nothing, ApiError> {
-    let prefix = context.prefix();
-    let found = rows.scan::<Address>(&prefix).find_map(|address| {
-        let association = address.association.clone()?;
-        (association.id.as_str() == request.association_id).then_some((address, association))
-    });
-    let Some((address, association)) = found else {
-        return Err(ApiError::new(
-            "InvalidAssociationID.NotFound",
-            format!("The association ID '{}' does not exist", request.association_id),
-        ));
-    };
-    let interface = super::get::<NetworkInterface>(rows, context, association.interface_id.as_str())?;
-    if interface.is_requester_managed() {
-        return Err(in_use_by_service());
-    }
-    rows.put(NetworkInterface { public_address: None, elastic: None, ..(*interface).clone() });
-    free(rows, context, &address.id);
     answer(request.dry_run, Nothing {})
 }
 

@@ -84,10 +84,8 @@ pub(super) fn unassign(
     request: UnassignPrivateIpAddresses,
 ) -> Result<Done, ApiError> {
     let interface = of_user(rows, context, &request.network_interface_id)?;
-    if let Some(other) = request
-        .private_ip_address
-        .iter()
-        .find(|address| !interface.secondary_addresses.contains(address))
+    if let Some(other) =
+        request.private_ip_address.iter().find(|address| !interface.secondary_addresses.contains(address))
     {
         return Err(ApiError::new(
             "InvalidParameterValue",

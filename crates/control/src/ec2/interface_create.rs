@@ -118,8 +118,7 @@ pub(super) fn create(
             }
             check_description(&description)?;
             let wanted = wanted(&request)?;
-            let made =
-                new_row(rows, context, &request.subnet_id, &request.security_group_id, None, &wanted)?;
+            let made = new_row(rows, context, &request.subnet_id, &request.security_group_id, None, &wanted)?;
             let one = rows.put(NetworkInterface { description, client_token: token.clone(), ..made });
             tag::specify::<NetworkInterface>(rows, context, &one.id, &request.tag_specification)?;
             one

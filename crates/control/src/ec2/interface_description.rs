@@ -51,9 +51,9 @@ pub(super) struct InterfaceDescription {
     private_ip_address: String,
     private_dns_name: String,
     source_dest_check: bool,
-    group_set: Vec<GroupDescription>,
+    pub(super) group_set: Vec<GroupDescription>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    attachment: Option<AttachmentDescription>,
+    pub(super) attachment: Option<AttachmentDescription>,
     #[serde(skip_serializing_if = "Option::is_none")]
     association: Option<AssociationDescription>,
     private_ip_addresses_set: Vec<PrivateAddress>,
@@ -63,14 +63,14 @@ pub(super) struct InterfaceDescription {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct GroupDescription {
+pub(super) struct GroupDescription {
     group_id: String,
     group_name: String,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct AttachmentDescription {
+pub(super) struct AttachmentDescription {
     attachment_id: String,
     instance_owner_id: String,
     device_index: u8,

@@ -8,9 +8,14 @@
 #![allow(clippy::needless_pass_by_value, reason = "a handler owns its request")]
 
 pub mod address;
+mod address_association;
 mod dhcp_options;
 mod filter;
 pub mod interface;
+mod interface_address;
+mod interface_attachment;
+mod interface_attribute;
+mod interface_create;
 mod interface_description;
 pub mod internet_gateway;
 mod ip_permission;
@@ -64,9 +69,11 @@ use crate::operation::{Operation, read, write};
 pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, AcceptVpcPeeringConnection, vpc_peering::accept),
     write!(Ec2, AllocateAddress, address::allocate),
-    write!(Ec2, AssociateAddress, address::associate),
+    write!(Ec2, AssignPrivateIpAddresses, interface_address::assign),
+    write!(Ec2, AssociateAddress, address_association::associate),
     write!(Ec2, AssociateRouteTable, route_table_association::associate),
     write!(Ec2, AttachInternetGateway, internet_gateway::attach),
+    write!(Ec2, AttachNetworkInterface, interface_attachment::attach),
     write!(Ec2, AuthorizeSecurityGroupEgress, security_group_permission::authorize_egress),
     write!(Ec2, AuthorizeSecurityGroupIngress, security_group_permission::authorize_ingress),
     write!(Ec2, CreateInternetGateway, internet_gateway::create),
@@ -74,6 +81,7 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, CreateNatGateway, nat_gateway::create),
     write!(Ec2, CreateNetworkAcl, network_acl::create),
     write!(Ec2, CreateNetworkAclEntry, network_acl_entry::create),
+    write!(Ec2, CreateNetworkInterface, interface_create::create),
     write!(Ec2, CreateRoute, route::create),
     write!(Ec2, CreateRouteTable, route_table::create),
     write!(Ec2, CreateSecurityGroup, security_group::create),
@@ -87,6 +95,7 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, DeleteNatGateway, nat_gateway::delete),
     write!(Ec2, DeleteNetworkAcl, network_acl::delete),
     write!(Ec2, DeleteNetworkAclEntry, network_acl_entry::delete),
+    write!(Ec2, DeleteNetworkInterface, interface_create::delete),
     write!(Ec2, DeleteRoute, route::delete),
     write!(Ec2, DeleteRouteTable, route_table::delete),
     write!(Ec2, DeleteSecurityGroup, security_group::delete),
@@ -104,6 +113,7 @@ pub const OPERATIONS: &[Operation] = &[
     read!(Ec2, DescribeManagedPrefixLists, prefix_list_description::describe),
     read!(Ec2, DescribeNatGateways, nat_gateway_description::describe),
     read!(Ec2, DescribeNetworkAcls, network_acl_description::describe),
+    read!(Ec2, DescribeNetworkInterfaceAttribute, interface_attribute::describe),
     read!(Ec2, DescribeNetworkInterfaces, interface_description::describe),
     read!(Ec2, DescribePrefixLists, prefix_list_description::describe_services),
     read!(Ec2, DescribeRegions, zone::describe_regions),
@@ -120,12 +130,14 @@ pub const OPERATIONS: &[Operation] = &[
     read!(Ec2, DescribeVpcPeeringConnections, vpc_peering_description::describe),
     read!(Ec2, DescribeVpcs, vpc::describe),
     write!(Ec2, DetachInternetGateway, internet_gateway::detach),
-    write!(Ec2, DisassociateAddress, address::disassociate),
+    write!(Ec2, DetachNetworkInterface, interface_attachment::detach),
+    write!(Ec2, DisassociateAddress, address_association::disassociate),
     write!(Ec2, DisassociateRouteTable, route_table_association::disassociate),
     read!(Ec2, GetManagedPrefixListAssociations, prefix_list_description::associations),
     read!(Ec2, GetManagedPrefixListEntries, prefix_list_description::entries),
     read!(Ec2, GetSecurityGroupsForVpc, security_group_reference::for_vpc),
     write!(Ec2, ModifyManagedPrefixList, prefix_list_version::modify),
+    write!(Ec2, ModifyNetworkInterfaceAttribute, interface_attribute::modify),
     write!(Ec2, ModifySecurityGroupRules, security_group_rule::modify),
     write!(Ec2, ModifySubnetAttribute, subnet::modify_attribute),
     write!(Ec2, ModifyVpcAttribute, vpc::modify_attribute),
@@ -138,8 +150,10 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, ReplaceRoute, route::replace),
     write!(Ec2, ReplaceRouteTableAssociation, route_table_association::replace_association),
     write!(Ec2, RestoreManagedPrefixListVersion, prefix_list_version::restore),
+    write!(Ec2, ResetNetworkInterfaceAttribute, interface_attribute::reset),
     write!(Ec2, RevokeSecurityGroupEgress, security_group_permission::revoke_egress),
     write!(Ec2, RevokeSecurityGroupIngress, security_group_permission::revoke_ingress),
+    write!(Ec2, UnassignPrivateIpAddresses, interface_address::unassign),
     write!(Ec2, UpdateSecurityGroupRuleDescriptionsEgress, security_group_rule::update_egress_descriptions),
     write!(Ec2, UpdateSecurityGroupRuleDescriptionsIngress, security_group_rule::update_ingress_descriptions),
 ];

@@ -16,7 +16,7 @@ use types::{
 use wire::ApiError;
 
 use crate::context::Context;
-use crate::ec2::interface::{self, NewInterface};
+use crate::ec2::interface::{self, NewInterface, Wanted};
 use crate::ec2::nat_gateway_description::NatGatewayDescription;
 use crate::ec2::tag::{self, TagSpecification};
 use crate::ec2::{Resource, address, answer, internet_gateway, subnet};
@@ -192,6 +192,7 @@ pub(super) struct CreateNatGateway {
     allocation_id: Option<String>,
     #[serde(default)]
     connectivity_type: ConnectivityType,
+    private_ip_address: Option<Ipv4Addr>,
     client_token: Option<String>,
     #[serde(default)]
     tag_specification: Vec<TagSpecification>,
@@ -211,7 +212,7 @@ pub(super) fn create(
     context: &Context,
     request: CreateNatGateway,
 ) -> Result<CreateNatGatewayResponse, ApiError> {
-    let token = request.client_token.filter(|token| !token.is_empty());
+    let token = request.client_token.clone().filter(|token| !token.is_empty());
     let earlier = token.as_ref().and_then(|token| {
         rows.scan::<NatGateway>(&context.prefix())
             .find(|gateway| gateway.client_token.as_ref() == Some(token))
@@ -220,7 +221,10 @@ pub(super) fn create(
     let gateway = match earlier {
         Some(gateway) => {
             let allocation = gateway.elastic.as_ref().map(|elastic| elastic.allocation_id.as_str());
-            if gateway.subnet_id.as_str() != request.subnet_id
+            let other_address =
+                request.private_ip_address.is_some() && request.private_ip_address != gateway.private_address;
+            if other_address
+                || gateway.subnet_id.as_str() != request.subnet_id
                 || gateway.public != public
                 || allocation != request.allocation_id.as_deref()
             {
@@ -232,14 +236,7 @@ pub(super) fn create(
             gateway
         }
         None => {
-            let gateway = make(
-                rows,
-                context,
-                &request.subnet_id,
-                request.allocation_id.as_deref(),
-                public,
-                token.clone(),
-            )?;
+            let gateway = make(rows, context, &request, public, token.clone())?;
             tag::specify::<NatGateway>(rows, context, &gateway.id, &request.tag_specification)?;
             gateway
         }
@@ -251,13 +248,12 @@ pub(super) fn create(
 fn make(
     rows: &mut Tx,
     context: &Context,
-    subnet_id: &str,
-    allocation_id: Option<&str>,
+    request: &CreateNatGateway,
     public: bool,
     client_token: Option<String>,
 ) -> Result<Arc<NatGateway>, ApiError> {
-    let subnet = subnet::get(rows, context, subnet_id)?;
-    let elastic = match (public, allocation_id) {
+    let subnet = subnet::get(rows, context, &request.subnet_id)?;
+    let elastic = match (public, request.allocation_id.as_deref()) {
         (true, Some(id)) => Some(address::get(rows, context, id)?),
         (true, None) => {
             return Err(ApiError::new(
@@ -308,19 +304,16 @@ fn make(
         );
         return Ok(rows.put(gateway));
     }
-    let made = interface::create(
-        rows,
-        context,
-        NewInterface {
-            subnet: subnet_id,
-            security_groups: &[],
-            description: format!("Interface for NAT Gateway {}", gateway.id),
-            kind: desired::InterfaceKind::NatGateway,
-            public_address: false,
-            requester: "amazon-aws",
-        },
-    );
-    let interface = match made {
+    let new = NewInterface {
+        subnet: &request.subnet_id,
+        security_groups: &[],
+        description: format!("Interface for NAT Gateway {}", gateway.id),
+        kind: desired::InterfaceKind::NatGateway,
+        public_address: false,
+        requester: "amazon-aws",
+    };
+    let wanted = Wanted { primary: request.private_ip_address, ..Wanted::default() };
+    let interface = match interface::create_at(rows, context, new, &wanted) {
         Ok(interface) => interface,
         Err(error) if error.code == "InsufficientFreeAddressesInSubnet" => {
             gateway.state = fail(

@@ -14,6 +14,7 @@ use crate::ec2::ip_permission::{IpPermissionDescription, grouped};
 use crate::ec2::permission::Peer;
 use crate::ec2::security_group_rule::{self, SecurityGroupRule};
 use crate::ec2::tag::{self, Tag, TagSpecification};
+use crate::ec2::vpc_endpoint::VpcEndpoint;
 use crate::ec2::{Resource, answer, vpc};
 
 /// A security group.
@@ -221,7 +222,8 @@ pub(super) fn delete(
         .scan::<SecurityGroupRule>(&prefix)
         .filter(|rule| rule.vpc_id == group.vpc_id && rule.group_id != group.id)
         .any(|rule| rule.permission.peer == Peer::Group(group.id.clone()));
-    if worn || referenced {
+    let of_endpoint = rows.scan::<VpcEndpoint>(&prefix).any(|endpoint| endpoint.wears(&group.id));
+    if worn || of_endpoint || referenced {
         return Err(ApiError::new(
             "DependencyViolation",
             format!("resource {} has a dependent object", group.id),

@@ -1,6 +1,7 @@
 //! The service as its clients call it.
 
 mod network_acl;
+mod own_interface;
 mod prefix_list;
 mod route;
 mod vpc_endpoint;

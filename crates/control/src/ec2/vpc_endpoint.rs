@@ -151,6 +151,12 @@ impl VpcEndpoint {
         }
     }
 
+    /// Whether a security group is one of its own.
+    pub(super) fn wears(&self, group: &SecurityGroupId) -> bool {
+        self.is_live()
+            && matches!(&self.way, Way::Interface(interfaces) if interfaces.security_groups.contains(group))
+    }
+
     /// The destination of its routes; None for an interface endpoint.
     pub fn prefix_list(&self) -> Option<PrefixListId> {
         match self.way {

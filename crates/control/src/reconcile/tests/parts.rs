@@ -72,6 +72,26 @@ const CALLS: &[Call] = &[
     (Ec2, "DeleteNatGateway", "NatGatewayId={nat}", None),
     (
         Ec2,
+        "CreateVpcEndpoint",
+        "VpcId={vpc}&ServiceName=com.amazonaws.ap-northeast-2.s3&RouteTableId.1={table}",
+        Some(("endpoint", "vpcEndpointId")),
+    ),
+    (
+        Ec2,
+        "CreateVpcEndpoint",
+        "VpcId={vpc}&VpcEndpointType=Interface&ServiceName=com.amazonaws.ap-northeast-2.ecr.{api|dkr}&SubnetId.1={subnet}&PrivateDnsEnabled={true|false}",
+        Some(("endpoint", "vpcEndpointId")),
+    ),
+    (Ec2, "ModifyVpcEndpoint", "VpcEndpointId={endpoint}&{Add|Remove}SubnetId.1={subnet}", None),
+    (Ec2, "ModifyVpcEndpoint", "VpcEndpointId={endpoint}&{Add|Remove}RouteTableId.1={table}", None),
+    (Ec2, "ModifyVpcEndpoint", "VpcEndpointId={endpoint}&{Add|Remove}SecurityGroupId.1={group}", None),
+    (Ec2, "ModifyVpcEndpoint", "VpcEndpointId={endpoint}&PrivateDnsEnabled={true|false}", None),
+    (Ec2, "DeleteVpcEndpoints", "VpcEndpointId.1={endpoint}", None),
+    (Ec2, "CreateNetworkInterface", "SubnetId={subnet}", Some(("interface", "networkInterfaceId"))),
+    (Ec2, "AssociateAddress", "NetworkInterfaceId={interface}&AllocationId={address}", None),
+    (Ec2, "DeleteNetworkInterface", "NetworkInterfaceId={interface}", None),
+    (
+        Ec2,
         "CreateSecurityGroup",
         "VpcId={vpc}&GroupName={g|h}&GroupDescription=d",
         Some(("group", "groupId")),
@@ -314,6 +334,7 @@ impl Play {
         let write = move |tx: &mut store::Tx| -> Result<(), Infallible> {
             load_balancer::advance(tx, &machine);
             crate::ec2::nat_gateway::settle(tx, &machine.reports(), now);
+            crate::ec2::vpc_endpoint::settle(tx, &machine.reports(), now);
             Ok(())
         };
         self.world.fixture.api.store.write(write).unwrap().unwrap();
@@ -354,7 +375,7 @@ fn every_call_of_the_play_succeeds_somewhere() {
     let mut random = 1_u64;
     for _ in 0..16 {
         let mut play = Play::new();
-        for _ in 0..200 {
+        for _ in 0..280 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             play.step((random >> 40) as usize, (random >> 20) as usize & 0xffff);
         }
