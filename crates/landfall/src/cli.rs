@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use types::AccountId;
 
+use crate::explain::Protocol;
+
 /// A real AWS container stack on one Linux machine.
 #[derive(Debug, Parser)]
 #[command(name = "landfall", version, propagate_version = true, disable_help_subcommand = true)]
@@ -52,6 +54,38 @@ pub enum Command {
     },
     /// Show what runs: services, tasks, load balancers
     Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say why something does not answer, or whether packets get from one end to another
+    #[command(
+        after_help = "An end is a task, a service, a load balancer (name, ARN or DNS name), an interface (eni-…), an \
+                            address, `internet` or `ecr`; `task/`, `service/` or `lb/` in front say which of several is \
+                            meant. Exits with 0 when it is reachable, 1 when not, 2 when the question makes no sense.\n\n\
+                            landfall explain web              why the service or load balancer does not answer\n\
+                            landfall explain web ecr          whether its tasks reach their image\n\
+                            landfall explain internet lb/web  the way in\n\
+                            landfall explain 1f00ab12 10.0.1.9 --port 5432"
+    )]
+    Explain {
+        /// Where packets come from; alone: what does not answer
+        from: String,
+        /// Where they go
+        to: Option<String>,
+        /// The destination's port [default: the one that it is known to have]
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        port: Option<u16>,
+        /// What is sent
+        #[arg(long, default_value = "tcp")]
+        protocol: Protocol,
+        /// The Terraform state whose names are used; `terraform state pull` writes one [default: terraform.tfstate of
+        /// this folder]
+        #[arg(long, value_name = "FILE")]
+        tfstate: Option<PathBuf>,
+        /// Show every hop of every path
+        #[arg(long)]
+        full: bool,
         /// As JSON
         #[arg(long)]
         json: bool,

@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod demo;
 mod doctor;
+mod explain;
 mod image;
 mod logs;
 mod progress;
@@ -66,6 +67,10 @@ fn run(cli: &Cli) -> Outcome {
         }
         Command::Env { json, region } => env(state, region, *json)?,
         Command::Status { json } => return show_status(state, *json),
+        Command::Explain { from, to, port, protocol, tfstate, full, json } => {
+            let ask = explain::Ask { from: from.clone(), to: to.clone(), port: *port, protocol: *protocol };
+            return explain::run(state, &ask, tfstate.as_ref(), *json, *full);
+        }
         Command::Logs { name, follow } => return logs::run(state, name, *follow),
         Command::Image(ImageCommand::Import { source, repository, region }) => {
             image::import(state, source, repository, region)?;

@@ -18,6 +18,7 @@ use desired::{Frames, HealthState};
 use serde::{Deserialize, Serialize};
 use store::{Snapshot, Store};
 
+use crate::explain::{self, Answer, Ask};
 use crate::serve::calls::{Calls, Counted};
 
 /// How many stopped tasks the table shows; JSON has all.
@@ -125,6 +126,7 @@ pub struct TargetStatus {
 #[serde(rename_all = "kebab-case")]
 enum Question {
     Status,
+    Explain(Ask),
     Stop,
 }
 
@@ -135,6 +137,11 @@ fn socket(state: &Path) -> PathBuf {
 /// Asks `serve`. None: it does not answer.
 pub fn ask(state: &Path) -> Option<Status> {
     question(state, &Question::Status)
+}
+
+/// Asks `serve` why something does not answer. None: it does not answer itself.
+pub fn explain(state: &Path, ask: &Ask) -> Option<Answer> {
+    question(state, &Question::Explain(ask.clone()))
 }
 
 /// Why nobody answers, and what to do about it.
@@ -192,6 +199,10 @@ pub fn answer(
                     status.calls = calls.counted();
                     status.problems.extend(troubles(&state));
                     frames.send(&status)
+                }
+                Ok(Question::Explain(ask)) => {
+                    let agent = agent::Client::new(&state);
+                    frames.send(&explain::examine(&store.snapshot(), &settings, &machine, &agent, &ask))
                 }
                 Ok(Question::Stop) => frames.send(&stop.send(()).is_ok()),
                 Err(_) => Ok(()),

@@ -1,9 +1,17 @@
 //! What a person reads: lines on standard output and error, colours on a terminal alone.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+#![allow(clippy::print_stderr, reason = "this is the one place that prints")]
 
-/// A line of a command's result.
+use std::io::Write;
+
+/// How a shell reports a program that SIGPIPE ended.
+const BROKEN_PIPE: i32 = 128 + 13;
+
+/// A line of a command's result. When nobody reads on (`landfall flows | head`) the program ends.
 pub fn line(text: &str) {
-    println!("{text}");
+    let written = writeln!(std::io::stdout().lock(), "{text}");
+    if written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+        std::process::exit(BROKEN_PIPE);
+    }
 }
 
 /// A line for a person, not part of the result.

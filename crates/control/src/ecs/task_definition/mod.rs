@@ -187,7 +187,7 @@ pub fn find(rows: &Snapshot, context: &Context, named: &str) -> Option<Arc<TaskD
 }
 
 /// The task definition of an ARN, in whatever account and region it is.
-pub(crate) fn get(rows: &Snapshot, arn: &str) -> Option<Arc<TaskDefinition>> {
+pub fn get(rows: &Snapshot, arn: &str) -> Option<Arc<TaskDefinition>> {
     let arn: types::Arn = arn.parse().ok()?;
     let (family, revision) = arn.resource.strip_prefix("task-definition/")?.split_once(':')?;
     let revision: u32 = revision.parse().ok()?;

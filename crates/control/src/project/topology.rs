@@ -1,0 +1,33 @@
+//! Everything that a packet can meet, for the analysis of paths.
+
+use std::net::Ipv4Addr;
+
+use reachability::{Internet, Service, Topology};
+use store::Snapshot;
+
+use super::{edge, vpc};
+use crate::Settings;
+use crate::ec2::vpc::Vpc;
+
+/// The machine itself as VPCs see it.
+const HOST: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 1);
+
+/// The networks as the machine is told of them, of all accounts and regions, and what is behind internet gateways.
+pub fn topology(rows: &Snapshot, settings: &Settings) -> Topology {
+    let edge = edge::project(rows, settings);
+    let network = |row: std::sync::Arc<Vpc>| vpc::project(rows, &row.account, &row.region, &row.id);
+    Topology {
+        vpcs: rows.scan::<Vpc>("").filter_map(network).collect(),
+        internet: Internet {
+            host: HOST,
+            services: [("ecr.api", 10), ("ecr.dkr", 11), ("s3", 12), ("sts", 13)]
+                .map(|(name, last)| Service {
+                    name: name.to_owned(),
+                    address: Ipv4Addr::new(198, 19, 0, last),
+                })
+                .to_vec(),
+            hosts: edge.internet_hosts,
+            on: edge.internet,
+        },
+    }
+}

@@ -1,0 +1,407 @@
+//! An explanation as a person reads it.
+
+use std::fmt::Write;
+
+use desired::{InterfaceKind, NetworkAclEntry, Peer, Ports, Protocol, Route, RouteTarget, Rule};
+use reachability::{
+    AclDecision, Code, Component, Direction, GroupDecision, Header, Hop, Owner, RouteDecision, RouterService,
+    Suggestion, Transport, Way,
+};
+
+use super::explanation::{Explanation, Level, Path, Step};
+use super::tfstate::{Addresses, entry_key, route_key};
+
+/// How AWS's ids are called: by the Terraform address, else by a word that helps.
+#[derive(Debug)]
+pub struct Names<'a> {
+    words: &'a std::collections::BTreeMap<String, String>,
+    terraform: &'a Addresses,
+}
+
+impl<'a> Names<'a> {
+    /// With the words that `serve` knows and the addresses of a state file.
+    pub fn new(words: &'a std::collections::BTreeMap<String, String>, terraform: &'a Addresses) -> Self {
+        Self { words, terraform }
+    }
+
+    /// `sg-1 (aws_security_group.web)`, `eni-1 (lb/web in az)`, `sg-1`.
+    pub fn of(&self, id: &str) -> String {
+        if let Some(address) = self.terraform.of(id) {
+            return format!("{id} ({address})");
+        }
+        match self.words.get(id) {
+            // The interface of something that has an id of its own: a NAT gateway, an endpoint.
+            Some(word) => match self.terraform.of(word) {
+                Some(address) => format!("{id} ({word}, {address})"),
+                None => format!("{id} ({word})"),
+            },
+            None => id.to_owned(),
+        }
+    }
+
+    fn terraform(&self, key: &str) -> String {
+        self.terraform.of(key).map(|address| format!(" ({address})")).unwrap_or_default()
+    }
+}
+
+/// Whether the output may have colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Colours(pub bool);
+
+impl Colours {
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    fn mark(self, level: Level) -> String {
+        match level {
+            Level::Ok => self.paint("32", "✓"),
+            Level::Note => self.paint("33", "·"),
+            Level::Blocks => self.paint("1;31", "✗"),
+        }
+    }
+}
+
+/// How an explanation is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// With colours.
+    pub colours: Colours,
+    /// Paths that are open are one line each.
+    pub brief: bool,
+    /// Nothing is shortened.
+    pub full: bool,
+}
+
+/// Writes the words of every hop into it, for the text and for JSON.
+pub fn put_into_words(explanation: &mut Explanation, terraform: &Addresses) {
+    let words = explanation.names.clone();
+    let names = Names::new(&words, terraform);
+    for path in &mut explanation.paths {
+        for (at, step) in path.steps.iter_mut().enumerate() {
+            let sends = step.way == Way::Back || at == 0;
+            step.text = hop(&step.hop, sends, &names);
+        }
+    }
+}
+
+/// The sentence that says whether it is reachable and if not, why; and the one that says what to add.
+pub fn verdict(explanation: &Explanation, names: &Names<'_>) -> (String, Option<String>) {
+    if explanation.reachable {
+        return (format!("{}: reachable", explanation.subject), None);
+    }
+    // What is not there at all comes before a packet that does not get there, but a blocked packet is often the cause.
+    let path = explanation.paths.iter().find(|path| !path.reachable);
+    if let Some(path) = path
+        && let Some(step) = path.steps.iter().find(|step| step.hop.block.is_some())
+    {
+        let way = if step.way == Way::Back { "the answer of " } else { "" };
+        let code = path.explanation_code.map(|code| format!(" [{code}]")).unwrap_or_default();
+        let text = format!(
+            "{way}{} from {} to {} is dropped: {}{code}",
+            path.traffic, path.from, path.to, step.text
+        );
+        let remedy = path.suggestion.as_ref().map(|suggestion| suggestion.sentence(&|id| names.of(id)));
+        return (text, remedy);
+    }
+    let blocks = |finding: &&super::explanation::Finding| finding.level == Level::Blocks;
+    // The first thing that has a remedy is the cause; others follow from it.
+    let finding = explanation.findings.iter().filter(blocks).find(|finding| finding.remedy.is_some());
+    match finding.or_else(|| explanation.findings.iter().find(blocks)) {
+        Some(finding) => (finding.text.clone(), finding.remedy.clone()),
+        None => (format!("{}: there is no path to look at", explanation.subject), None),
+    }
+}
+
+/// All of it.
+pub fn render(explanation: &Explanation, names: &Names<'_>, style: Style) -> String {
+    let colours = style.colours;
+    let mut out = String::new();
+    let _ = writeln!(out, "{}", colours.paint("1", &explanation.subject));
+    for finding in &explanation.findings {
+        let _ = writeln!(out, "  {} {}", colours.mark(finding.level), finding.text);
+    }
+    let mut shown: Vec<(Option<Code>, Option<&Suggestion>)> = Vec::new();
+    for path in &explanation.paths {
+        let cause = (path.explanation_code, path.suggestion.as_ref());
+        let brief = match style.full {
+            true => false,
+            // What is in order is a line when it was not asked for; so is what is blocked for a reason that was shown.
+            false => (path.reachable && style.brief) || (!path.reachable && shown.contains(&cause)),
+        };
+        if !brief {
+            let _ = writeln!(out);
+        }
+        render_path(&mut out, path, brief, style.colours);
+        shown.push(cause);
+    }
+    if explanation.more_paths > 0 {
+        let _ = writeln!(out, "  … and {} more paths", explanation.more_paths);
+    }
+    let (sentence, remedy) = verdict(explanation, names);
+    let mark = colours.mark(if explanation.reachable { Level::Ok } else { Level::Blocks });
+    let _ = writeln!(out, "\n{mark} {sentence}");
+    if let Some(remedy) = remedy {
+        let _ = writeln!(out, "  → {remedy}");
+    }
+    out
+}
+
+fn render_path(out: &mut String, path: &Path, brief: bool, colours: Colours) {
+    let verdict = if path.reachable {
+        colours.paint("32", "reachable")
+    } else {
+        colours.paint("1;31", "not reachable")
+    };
+    let title = format!("{} → {}  {}", path.from, path.to, path.traffic);
+    if brief {
+        let (level, why) = match path.reachable {
+            true => (Level::Ok, String::new()),
+            false => (Level::Blocks, format!("  {verdict}, likewise")),
+        };
+        let _ = writeln!(out, "  {} {title}{why}", colours.mark(level));
+        return;
+    }
+    let _ = writeln!(out, "{title}  {verdict}");
+    let mut way = Way::Forward;
+    let mut blocked = false;
+    for step in &path.steps {
+        if step.way != way {
+            way = step.way;
+            let _ = writeln!(out, "    the answer:");
+        }
+        render_step(out, step, &mut blocked, colours);
+    }
+}
+
+fn render_step(out: &mut String, step: &Step, blocked: &mut bool, colours: Colours) {
+    let level = match (&step.hop.block, *blocked) {
+        (Some(_), _) => Level::Blocks,
+        // What stands behind the first hop that blocks is never met.
+        (None, true) => Level::Note,
+        (None, false) => Level::Ok,
+    };
+    let first = step.hop.block.is_some() && !*blocked;
+    *blocked |= step.hop.block.is_some();
+    let kind = kind(&step.hop.component);
+    let packets = match step.packets {
+        None => String::new(),
+        Some(1) => "  1 packet".to_owned(),
+        Some(packets) => format!("  {} packets", thousands(packets)),
+    };
+    let here = if first { colours.paint("1;31", "  ◀ here") } else { String::new() };
+    let _ = writeln!(out, "  {} {kind:<17} {}{packets}{here}", colours.mark(level), step.text);
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn kind(component: &Component) -> &'static str {
+    match component {
+        Component::Interface { .. } => "interface",
+        Component::SecurityGroups { .. } => "security group",
+        Component::NetworkAcl { .. } => "network ACL",
+        Component::RouteTable { .. } => "route table",
+        Component::InternetGateway { .. } => "internet gateway",
+        Component::NatGateway { .. } => "NAT gateway",
+        Component::Peering { .. } => "peering",
+        Component::GatewayEndpoint { .. } => "endpoint",
+        Component::Router { .. } => "VPC router",
+        Component::Internet { .. } => "internet",
+    }
+}
+
+/// A hop in words, without its kind. `sends`: of the internet's two ends it is the one that sends.
+fn hop(hop: &Hop, sends: bool, names: &Names<'_>) -> String {
+    let mut text = match &hop.component {
+        Component::Interface { id, of, address, public_address, source_dest_check } => {
+            let public = public_address.map(|public| format!(", public {public}")).unwrap_or_default();
+            let check = match hop.block {
+                Some(_) if *source_dest_check => {
+                    " its source/destination check drops packets of other addresses"
+                }
+                _ => "",
+            };
+            let of = if *of == InterfaceKind::NatGateway { " of a NAT gateway" } else { "" };
+            format!("{}{of} {address}{public}{check}", names.of(id.as_str()))
+        }
+        Component::SecurityGroups { groups, direction, decision, .. } => {
+            groups_text(hop, groups, *direction, decision, names)
+        }
+        Component::NetworkAcl { id, direction, decision } => {
+            let acl = names.of(id.as_str());
+            match decision {
+                AclDecision::Entry { entry } => {
+                    let key = entry_key(id.as_str(), *direction == Direction::Egress, entry.number.into());
+                    format!("{acl} {} {}{}", direction.name(), entry_text(entry), names.terraform(&key))
+                }
+                AclDecision::Default => {
+                    format!("{acl} {} *: deny, no entry matches {}", direction.name(), header(&hop.header))
+                }
+            }
+        }
+        Component::RouteTable { id, decision } => {
+            let table = names.of(id.as_str());
+            match decision {
+                RouteDecision::Local { range } => format!("{table} {range} → local"),
+                RouteDecision::Route { route, active } => {
+                    let key = route_key(id.as_str(), &route.destination.to_string());
+                    let state = if *active { "" } else { ", state blackhole: its target is gone" };
+                    format!("{table} {}{state}{}", route_text(route, names), names.terraform(&key))
+                }
+                RouteDecision::NoRoute => format!("{table} has no route to {}", hop.header.destination),
+            }
+        }
+        Component::InternetGateway { outwards } => match (&hop.block, outwards) {
+            (Some(_), true) => {
+                format!("{} has no public address, or no gateway is attached", hop.header.source)
+            }
+            (Some(_), false) => format!("{} is no public address of this VPC", hop.header.destination),
+            (None, _) => "attached".to_owned(),
+        },
+        Component::NatGateway { interface } => names.of(interface.as_str()),
+        Component::Peering { id, to } => format!("{} to {}", names.of(id.as_str()), names.of(to.as_str())),
+        Component::GatewayEndpoint { id } => names.of(id.as_str()),
+        Component::Router { service } => match service {
+            RouterService::Dns => "the Amazon DNS server answers".to_owned(),
+            RouterService::TaskMetadata => "the task metadata endpoint".to_owned(),
+            RouterService::None => format!("nothing answers at {}", hop.header.destination),
+        },
+        Component::Internet { owner } => owner_text(owner, hop, sends, names),
+    };
+    if let Some(translated) = &hop.translated {
+        let _ = write!(text, ", {}", translation(&hop.header, translated));
+    }
+    if hop.block.as_ref().is_some_and(|block| block.partial) {
+        text.push_str(", for some of the client's ports");
+    }
+    text
+}
+
+fn groups_text(
+    hop: &Hop,
+    groups: &[types::SecurityGroupId],
+    direction: Direction,
+    decision: &GroupDecision,
+    names: &Names<'_>,
+) -> String {
+    match decision {
+        GroupDecision::Rule { group, rule } => {
+            format!("{} {} {}", names.of(group.as_str()), direction.name(), rule_text(rule, direction, names))
+        }
+        GroupDecision::Answer => "the flow is known: its answers need no rule".to_owned(),
+        GroupDecision::NoRule => {
+            let all: Vec<String> = groups.iter().map(|id| names.of(id.as_str())).collect();
+            let (verb, end, address) = match direction {
+                Direction::Ingress => ("ingress", "from", hop.header.source),
+                Direction::Egress => ("egress", "to", hop.header.destination),
+            };
+            let has = if all.len() == 1 { "has" } else { "have" };
+            format!("{} {has} no {verb} rule for {} {end} {address}", all.join(", "), header(&hop.header))
+        }
+    }
+}
+
+fn rule_text(rule: &Rule, direction: Direction, names: &Names<'_>) -> String {
+    let end = if direction == Direction::Ingress { "from" } else { "to" };
+    let peer = match &rule.peer {
+        Peer::Cidr(range) => range.to_string(),
+        Peer::Group(id) => names.of(id.as_str()),
+        Peer::PrefixList(id) => names.of(id.as_str()),
+    };
+    format!("{} {end} {peer}", protocol_text(rule.protocol, rule.ports))
+}
+
+fn entry_text(entry: &NetworkAclEntry) -> String {
+    let what = if entry.allow { "allow" } else { "deny" };
+    format!("{}: {what} {} {}", entry.number, protocol_text(entry.protocol, entry.ports), entry.cidr_block)
+}
+
+fn route_text(route: &Route, names: &Names<'_>) -> String {
+    let destination = match &route.prefix_list {
+        Some(list) => format!("{} of {}", route.destination, names.of(list.as_str())),
+        None => route.destination.to_string(),
+    };
+    let target = match &route.target {
+        RouteTarget::InternetGateway => "the internet gateway".to_owned(),
+        RouteTarget::Interface(id) => names.of(id.as_str()),
+        RouteTarget::Peering(id) => names.of(id.as_str()),
+        RouteTarget::Endpoint(id) => names.of(id.as_str()),
+        RouteTarget::Blackhole => "nowhere".to_owned(),
+    };
+    format!("{destination} → {target}")
+}
+
+fn protocol_text(protocol: Protocol, ports: Option<Ports>) -> String {
+    let with = |name: &str| match ports {
+        None => format!("all {name}"),
+        Some(Ports { from, to }) if from <= 0 && !(0..65535).contains(&to) => format!("all {name}"),
+        Some(Ports { from, to }) if from == to => format!("{name} {from}"),
+        Some(Ports { from, to }) => format!("{name} {from}-{to}"),
+    };
+    match protocol {
+        Protocol::All => "all".to_owned(),
+        Protocol::Tcp => with("tcp"),
+        Protocol::Udp => with("udp"),
+        Protocol::Icmp => match ports {
+            Some(Ports { from, .. }) if from >= 0 => format!("icmp type {from}"),
+            _ => "all icmp".to_owned(),
+        },
+        Protocol::Number(number) => format!("protocol {number}"),
+    }
+}
+
+/// What a packet is, by its destination port: `tcp 3000`.
+fn header(header: &Header) -> String {
+    let port = |name: &str, range: reachability::PortRange| {
+        if range.from == range.to {
+            format!("{name} {}", range.from)
+        } else {
+            format!("{name} {}-{}", range.from, range.to)
+        }
+    };
+    match header.transport {
+        Transport::Tcp { destination, .. } => port("tcp", destination),
+        Transport::Udp { destination, .. } => port("udp", destination),
+        Transport::Icmp { kind, .. } => format!("icmp type {kind}"),
+    }
+}
+
+fn translation(before: &Header, after: &Header) -> String {
+    let mut parts = Vec::new();
+    if before.source != after.source {
+        parts.push(format!("source {} → {}", before.source, after.source));
+    }
+    if before.destination != after.destination {
+        parts.push(format!("destination {} → {}", before.destination, after.destination));
+    }
+    if parts.is_empty() { "ports translated".to_owned() } else { parts.join(", ") }
+}
+
+fn owner_text(owner: &Owner, hop: &Hop, sends: bool, names: &Names<'_>) -> String {
+    let address = if sends { hop.header.source } else { hop.header.destination };
+    match owner {
+        Owner::Host => "this machine, as 198.19.0.1".to_owned(),
+        Owner::Service { name } => format!("AWS's {name} at {address}"),
+        Owner::Pretend { name: Some(name) } => format!("the pretend host {name} at {address}"),
+        Owner::Pretend { name: None } => format!("the pretend host {address}"),
+        Owner::Interface { interface, .. } => {
+            format!("{address} is {}", names.of(interface.as_str()))
+        }
+        Owner::World => "the real internet".to_owned(),
+        Owner::Nobody if hop.block.is_some() => {
+            format!("nobody is at {address}: outbound traffic is off (`landfall internet`)")
+        }
+        Owner::Nobody if sends => "somebody".to_owned(),
+        Owner::Nobody => "the way out is open; outbound traffic is off (`landfall internet`)".to_owned(),
+    }
+}
