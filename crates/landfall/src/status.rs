@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -202,7 +203,12 @@ pub fn answer(
                 }
                 Ok(Question::Explain(ask)) => {
                     let agent = agent::Client::new(&state);
-                    frames.send(&explain::examine(&store.snapshot(), &settings, &machine, &agent, &ask))
+                    let examine = || explain::examine(&store.snapshot(), &settings, &machine, &agent, &ask);
+                    // A mistake in the analysis must not take the status away.
+                    let answer = catch_unwind(AssertUnwindSafe(examine)).unwrap_or_else(|_| {
+                        Answer::Refused("explaining it failed inside Landfall: see serve's log".to_owned())
+                    });
+                    frames.send(&answer)
                 }
                 Ok(Question::Stop) => frames.send(&stop.send(()).is_ok()),
                 Err(_) => Ok(()),

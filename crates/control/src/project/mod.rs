@@ -5,11 +5,14 @@ mod load_balancer;
 mod names;
 mod reference;
 pub mod task;
+mod topology;
 pub mod vpc;
 
 use desired::{AwsEndpoint, Body};
 use store::Snapshot;
 use types::{PartId, Region};
+
+pub use topology::topology;
 
 use crate::Settings;
 use crate::ec2::vpc_endpoint_service::EndpointService;

@@ -405,3 +405,150 @@ fn owner_text(owner: &Owner, hop: &Hop, sends: bool, names: &Names<'_>) -> Strin
         Owner::Nobody => "the way out is open; outbound traffic is off (`landfall internet`)".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use expect_test::{Expect, expect};
+    use reachability::{Block, Counter, PortRange};
+
+    use super::super::explanation::Finding;
+    use super::*;
+
+    fn step(way: Way, component: Component, code: Option<Code>, packets: Option<u64>) -> Step {
+        let port = |port| PortRange { from: port, to: port };
+        let header = Header {
+            source: "10.0.0.5".parse().unwrap(),
+            destination: "10.0.1.9".parse().unwrap(),
+            transport: Transport::Tcp {
+                source: PortRange { from: 32768, to: 60999 },
+                destination: port(3000),
+            },
+        };
+        let counters = vec![Counter { vpc: "vpc-1".into(), name: "denied".to_owned() }];
+        let block = code.map(|code| Block { code, partial: false, suggestion: None });
+        let hop = Hop { vpc: None, subnet: None, component, header, translated: None, counters, block };
+        Step { way, hop, packets, text: String::new() }
+    }
+
+    fn groups(id: &str, decision: GroupDecision) -> Component {
+        Component::SecurityGroups {
+            interface: "eni-1".into(),
+            groups: vec![id.into()],
+            direction: Direction::Ingress,
+            decision,
+        }
+    }
+
+    fn path(to: &str, blocked: bool) -> Path {
+        let table = Component::RouteTable {
+            id: "rtb-1".into(),
+            decision: RouteDecision::Local { range: "10.0.0.0/16".parse().unwrap() },
+        };
+        let code = blocked.then_some(Code::EniSgRulesMismatch);
+        let decision = if blocked { GroupDecision::NoRule } else { GroupDecision::Answer };
+        Path {
+            from: "lb/web".to_owned(),
+            to: to.to_owned(),
+            traffic: "tcp 3000".to_owned(),
+            reachable: !blocked,
+            explanation_code: code,
+            suggestion: blocked.then(|| Suggestion::AddSecurityGroupRule {
+                group: "sg-2".into(),
+                direction: Direction::Ingress,
+                protocol: Protocol::Tcp,
+                ports: Some(Ports { from: 3000, to: 3000 }),
+                peer: reachability::SuggestedPeer::Group("sg-1".into()),
+            }),
+            steps: vec![
+                step(Way::Forward, table, None, None),
+                step(Way::Forward, groups("sg-2", decision), code, Some(1_234)),
+            ],
+        }
+    }
+
+    fn check(paths: Vec<Path>, finding: Level, brief: bool, expected: Expect) {
+        let findings = vec![Finding {
+            level: finding,
+            about: "x".to_owned(),
+            text: "target 10.0.1.9:3000".to_owned(),
+            remedy: None,
+        }];
+        let mut explanation = Explanation {
+            subject: "web".to_owned(),
+            reachable: finding != Level::Blocks && paths.iter().all(|path| path.reachable),
+            findings,
+            paths,
+            more_paths: 0,
+            names: BTreeMap::from([("rtb-1".to_owned(), "main".to_owned())]),
+        };
+        let terraform = Addresses::parse(
+            br#"{"resources": [{"mode": "managed", "type": "aws_security_group", "name": "app",
+                "instances": [{"attributes": {"id": "sg-2"}}]}]}"#,
+        )
+        .unwrap();
+        put_into_words(&mut explanation, &terraform);
+        let words = explanation.names.clone();
+        let style = Style { colours: Colours(false), brief, full: false };
+        expected.assert_eq(&render(&explanation, &Names::new(&words, &terraform), style));
+    }
+
+    #[test]
+    fn the_first_hop_that_blocks_is_marked_and_what_to_add_is_said_once() {
+        let paths = vec![path("task a", true), path("task b", true), path("task c", false)];
+        check(
+            paths,
+            Level::Ok,
+            true,
+            expect![[r#"
+                web
+                  ✓ target 10.0.1.9:3000
+
+                lb/web → task a  tcp 3000  not reachable
+                  ✓ route table       rtb-1 (main) 10.0.0.0/16 → local
+                  ✗ security group    sg-2 (aws_security_group.app) has no ingress rule for tcp 3000 from 10.0.0.5  1,234 packets  ◀ here
+                  ✗ lb/web → task b  tcp 3000  not reachable, likewise
+                  ✓ lb/web → task c  tcp 3000
+
+                ✗ tcp 3000 from lb/web to task a is dropped: sg-2 (aws_security_group.app) has no ingress rule for tcp 3000 from 10.0.0.5 [ENI_SG_RULES_MISMATCH]
+                  → Add to sg-2 (aws_security_group.app) an ingress rule that allows tcp 3000 from sg-1.
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_is_in_order_is_shown_hop_by_hop_when_it_was_asked_for() {
+        check(
+            vec![path("task c", false)],
+            Level::Ok,
+            false,
+            expect![[r#"
+                web
+                  ✓ target 10.0.1.9:3000
+
+                lb/web → task c  tcp 3000  reachable
+                  ✓ route table       rtb-1 (main) 10.0.0.0/16 → local
+                  ✓ security group    the flow is known: its answers need no rule  1,234 packets
+
+                ✓ web: reachable
+            "#]],
+        );
+    }
+
+    #[test]
+    fn with_every_path_open_the_finding_is_the_verdict() {
+        check(
+            vec![path("task c", false)],
+            Level::Blocks,
+            true,
+            expect![[r#"
+                web
+                  ✗ target 10.0.1.9:3000
+                  ✓ lb/web → task c  tcp 3000
+
+                ✗ target 10.0.1.9:3000
+            "#]],
+        );
+    }
+}

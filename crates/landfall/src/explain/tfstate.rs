@@ -70,7 +70,7 @@ impl Addresses {
         Self::parse(&text).map_err(|cause| StateError::Malformed { path: named(), cause })
     }
 
-    fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
+    pub(super) fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
         let state: State = serde_json::from_slice(text)?;
         let mut found = BTreeMap::new();
         for resource in state.resources.iter().filter(|resource| resource.mode == "managed") {
