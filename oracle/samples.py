@@ -100,6 +100,9 @@ BESIDES = {
     },
     ("iam", "CreateServiceLinkedRole"): {"AWSServiceName": "ecs.amazonaws.com"},
     ("elbv2", "CreateTargetGroup"): {"TargetType": "ip", "Protocol": "HTTP", "Port": 80},
+    ("ec2", "CreateDhcpOptions"): {
+        "DhcpConfigurations": [{"Key": "domain-name-servers", "Values": ["AmazonProvidedDNS"]}],
+    },
     ("ec2", "ModifySecurityGroupRules"): {
         "SecurityGroupRules": [{"SecurityGroupRuleId": "sgr-0123456789abcdef0", "SecurityGroupRule": {"IpProtocol": "tcp"}}],
     },

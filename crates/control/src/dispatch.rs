@@ -12,6 +12,7 @@ use wire::{ApiError, DecodeError, Input, Protocol, Tree};
 
 use crate::answered::Answered;
 use crate::context::{Auth, Context, Principal, Settings};
+use crate::ec2::{absent, default_vpc};
 use crate::machine::Machine;
 use crate::operation::{Handler, Operation};
 use crate::service::Service;
@@ -74,7 +75,22 @@ impl Api {
         if let Err(error) = authorize(&rows, &context, operation) {
             return done(protocol.error(service.xmlns(), &request_id, &error));
         }
+        let furnish = service == Service::Ec2 && !default_vpc::is_furnished(&rows, &context);
         match operation.handler {
+            // Readers see what was committed: a region's first call is answered in the writer's turn.
+            Handler::Read(handler) if furnish => self.store.submit(
+                move |tx: &mut store::Tx| {
+                    default_vpc::furnish(tx, &context)?;
+                    handler(tx, &context, call.input)
+                },
+                move |result| {
+                    done(match result {
+                        Ok(Ok(body)) => protocol.success(&request_id, body),
+                        Ok(Err(error)) => protocol.error(service.xmlns(), &request_id, &error),
+                        Err(error) => protocol.error(service.xmlns(), &request_id, &store_error(&error)),
+                    });
+                },
+            ),
             Handler::Read(handler) => done(match handler(&rows, &context, call.input) {
                 Ok(body) => protocol.success(&request_id, body),
                 Err(error) => protocol.error(service.xmlns(), &request_id, &error),
@@ -84,6 +100,9 @@ impl Api {
                 let run = move |tx: &mut store::Tx| -> Result<(String, Vec<u8>), ApiError> {
                     if let Some(given) = retry.as_ref().and_then(|key| tx.get::<Answered>(key)) {
                         return Ok((given.request_id.clone(), given.body.clone().into_bytes()));
+                    }
+                    if furnish {
+                        default_vpc::furnish(tx, &context)?;
                     }
                     let body = handler(tx, &context, call.input)?;
                     if let Some(key) = retry {
@@ -325,9 +344,11 @@ fn unknown_service(what: &str) -> ApiError {
 }
 
 fn unknown_action(service: Service, action: &str) -> ApiError {
+    let reason = absent::REASONS.iter().find(|(name, _)| service == Service::Ec2 && *name == action);
     let message = format!(
-        "The action {action} is not supported by Landfall for {}. The coverage page of its documentation lists what is.",
-        service.name()
+        "The action {action} is not supported by Landfall for {}. {}",
+        service.name(),
+        reason.map_or("The coverage page of its documentation lists what is.", |(_, reason)| reason)
     );
     match service.protocol() {
         Protocol::AwsJson => ApiError::new("UnknownOperationException", message),

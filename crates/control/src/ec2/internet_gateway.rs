@@ -45,6 +45,9 @@ impl Resource for InternetGateway {
     }
 }
 
+/// The most internet gateways of a region. Source: "Amazon VPC quotas".
+const MOST: usize = 5;
+
 /// The internet gateway that is attached to a VPC.
 pub fn attached(rows: &Snapshot, context: &Context, vpc_id: &VpcId) -> Option<Arc<InternetGateway>> {
     rows.scan::<InternetGateway>(&context.prefix()).find(|gateway| gateway.vpc_id.as_ref() == Some(vpc_id))
@@ -74,6 +77,12 @@ pub(super) fn create(
     context: &Context,
     request: CreateInternetGateway,
 ) -> Result<CreateInternetGatewayResponse, ApiError> {
+    if rows.scan::<InternetGateway>(&context.prefix()).count() >= MOST {
+        return Err(ApiError::new(
+            "InternetGatewayLimitExceeded",
+            "The maximum number of internet gateways has been reached.",
+        ));
+    }
     let gateway = rows.put(InternetGateway {
         account: context.account.clone(),
         region: context.region.clone(),

@@ -7,8 +7,10 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "a handler owns its request")]
 
+pub(crate) mod absent;
 pub mod address;
 mod address_association;
+pub(crate) mod default_vpc;
 mod dhcp_options;
 mod filter;
 pub mod interface;
@@ -40,8 +42,13 @@ mod security_group_permission;
 mod security_group_reference;
 pub mod security_group_rule;
 pub mod subnet;
+mod subnet_attribute;
+mod subnet_description;
 pub mod tag;
 pub mod vpc;
+mod vpc_attribute;
+mod vpc_cidr_block;
+mod vpc_description;
 pub mod vpc_endpoint;
 mod vpc_endpoint_create;
 mod vpc_endpoint_description;
@@ -71,11 +78,16 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, AllocateAddress, address::allocate),
     write!(Ec2, AssignPrivateIpAddresses, interface_address::assign),
     write!(Ec2, AssociateAddress, address_association::associate),
+    write!(Ec2, AssociateDhcpOptions, dhcp_options::associate),
     write!(Ec2, AssociateRouteTable, route_table_association::associate),
+    write!(Ec2, AssociateVpcCidrBlock, vpc_cidr_block::associate),
     write!(Ec2, AttachInternetGateway, internet_gateway::attach),
     write!(Ec2, AttachNetworkInterface, interface_attachment::attach),
     write!(Ec2, AuthorizeSecurityGroupEgress, security_group_permission::authorize_egress),
     write!(Ec2, AuthorizeSecurityGroupIngress, security_group_permission::authorize_ingress),
+    write!(Ec2, CreateDefaultSubnet, default_vpc::create_subnet),
+    write!(Ec2, CreateDefaultVpc, default_vpc::create),
+    write!(Ec2, CreateDhcpOptions, dhcp_options::create),
     write!(Ec2, CreateInternetGateway, internet_gateway::create),
     write!(Ec2, CreateManagedPrefixList, prefix_list::create),
     write!(Ec2, CreateNatGateway, nat_gateway::create),
@@ -90,6 +102,7 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, CreateVpc, vpc::create),
     write!(Ec2, CreateVpcEndpoint, vpc_endpoint_create::create),
     write!(Ec2, CreateVpcPeeringConnection, vpc_peering::create),
+    write!(Ec2, DeleteDhcpOptions, dhcp_options::delete),
     write!(Ec2, DeleteInternetGateway, internet_gateway::delete),
     write!(Ec2, DeleteManagedPrefixList, prefix_list::delete),
     write!(Ec2, DeleteNatGateway, nat_gateway::delete),
@@ -109,6 +122,8 @@ pub const OPERATIONS: &[Operation] = &[
     read!(Ec2, DescribeAddressesAttribute, address::describe_attribute),
     read!(Ec2, DescribeAvailabilityZones, zone::describe_availability_zones),
     read!(Ec2, DescribeDhcpOptions, dhcp_options::describe),
+    read!(Ec2, DescribeEgressOnlyInternetGateways, absent::describe_egress_only_internet_gateways),
+    read!(Ec2, DescribeFlowLogs, absent::describe_flow_logs),
     read!(Ec2, DescribeInternetGateways, internet_gateway::describe),
     read!(Ec2, DescribeManagedPrefixLists, prefix_list_description::describe),
     read!(Ec2, DescribeNatGateways, nat_gateway_description::describe),
@@ -122,27 +137,30 @@ pub const OPERATIONS: &[Operation] = &[
     read!(Ec2, DescribeSecurityGroupRules, security_group_rule::describe),
     read!(Ec2, DescribeSecurityGroups, security_group::describe),
     read!(Ec2, DescribeStaleSecurityGroups, security_group_reference::describe_stale),
-    read!(Ec2, DescribeSubnets, subnet::describe),
+    read!(Ec2, DescribeSubnets, subnet_description::describe),
     read!(Ec2, DescribeTags, tag::describe),
-    read!(Ec2, DescribeVpcAttribute, vpc::describe_attribute),
+    read!(Ec2, DescribeVpcAttribute, vpc_attribute::describe_attribute),
     read!(Ec2, DescribeVpcEndpointServices, vpc_endpoint_service::describe),
     read!(Ec2, DescribeVpcEndpoints, vpc_endpoint_description::describe),
     read!(Ec2, DescribeVpcPeeringConnections, vpc_peering_description::describe),
-    read!(Ec2, DescribeVpcs, vpc::describe),
+    read!(Ec2, DescribeVpcs, vpc_description::describe),
+    read!(Ec2, DescribeVpnGateways, absent::describe_vpn_gateways),
     write!(Ec2, DetachInternetGateway, internet_gateway::detach),
     write!(Ec2, DetachNetworkInterface, interface_attachment::detach),
     write!(Ec2, DisassociateAddress, address_association::disassociate),
     write!(Ec2, DisassociateRouteTable, route_table_association::disassociate),
+    write!(Ec2, DisassociateVpcCidrBlock, vpc_cidr_block::disassociate),
     read!(Ec2, GetManagedPrefixListAssociations, prefix_list_description::associations),
     read!(Ec2, GetManagedPrefixListEntries, prefix_list_description::entries),
     read!(Ec2, GetSecurityGroupsForVpc, security_group_reference::for_vpc),
     write!(Ec2, ModifyManagedPrefixList, prefix_list_version::modify),
     write!(Ec2, ModifyNetworkInterfaceAttribute, interface_attribute::modify),
     write!(Ec2, ModifySecurityGroupRules, security_group_rule::modify),
-    write!(Ec2, ModifySubnetAttribute, subnet::modify_attribute),
-    write!(Ec2, ModifyVpcAttribute, vpc::modify_attribute),
+    write!(Ec2, ModifySubnetAttribute, subnet_attribute::modify_attribute),
+    write!(Ec2, ModifyVpcAttribute, vpc_attribute::modify_attribute),
     write!(Ec2, ModifyVpcEndpoint, vpc_endpoint_modify::modify),
     write!(Ec2, ModifyVpcPeeringConnectionOptions, vpc_peering_description::modify_options),
+    write!(Ec2, ModifyVpcTenancy, vpc_attribute::modify_tenancy),
     write!(Ec2, RejectVpcPeeringConnection, vpc_peering::reject),
     write!(Ec2, ReleaseAddress, address::release),
     write!(Ec2, ReplaceNetworkAclAssociation, network_acl::replace_association),
@@ -161,6 +179,7 @@ pub const OPERATIONS: &[Operation] = &[
 /// The tables of its rows.
 pub const TABLES: &[TableDef] = &[
     table::<address::Address>(),
+    table::<default_vpc::FurnishedRegion>(),
     table::<dhcp_options::DhcpOptions>(),
     table::<interface::NetworkInterface>(),
     table::<internet_gateway::InternetGateway>(),

@@ -115,6 +115,9 @@ pub fn get(rows: &Snapshot, context: &Context, id: &str) -> Result<Arc<RouteTabl
     super::get(rows, context, id)
 }
 
+/// The most route tables of a VPC. Source: "Amazon VPC quotas".
+const MOST: usize = 200;
+
 /// Makes a new VPC's main route table.
 pub(super) fn create_main(rows: &mut Tx, context: &Context, vpc_id: &VpcId) {
     rows.put(RouteTable {
@@ -166,6 +169,13 @@ pub(super) fn create(
         }
         Some(table) => table,
         None => {
+            let prefix = context.prefix();
+            if rows.scan::<RouteTable>(&prefix).filter(|table| table.vpc_id == vpc.id).count() >= MOST {
+                return Err(ApiError::new(
+                    "RouteTableLimitExceeded",
+                    "The maximum number of route tables has been reached.",
+                ));
+            }
             let number = vpc.next_route_table_number;
             vpc.next_route_table_number += 1;
             let table = rows.put(RouteTable {

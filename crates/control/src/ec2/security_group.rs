@@ -15,7 +15,7 @@ use crate::ec2::permission::Peer;
 use crate::ec2::security_group_rule::{self, SecurityGroupRule};
 use crate::ec2::tag::{self, Tag, TagSpecification};
 use crate::ec2::vpc_endpoint::VpcEndpoint;
-use crate::ec2::{Resource, answer, vpc};
+use crate::ec2::{Resource, answer, default_vpc, vpc};
 
 /// A security group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -87,6 +87,24 @@ pub(super) fn create_default(rows: &mut Tx, context: &Context, vpc_id: &VpcId) -
     id
 }
 
+/// The group of this name in the default VPC: names alone find no other.
+///
+/// # Errors
+/// InvalidGroup.NotFound
+fn named(rows: &Snapshot, context: &Context, name: &str) -> Result<Arc<SecurityGroup>, ApiError> {
+    let vpc = default_vpc::of_region(rows, context);
+    let in_default = |group: &SecurityGroup| vpc.as_ref().is_some_and(|vpc| group.vpc_id == vpc.id);
+    rows.scan::<SecurityGroup>(&context.prefix())
+        .find(|group| group.name == name && in_default(group))
+        .ok_or_else(|| {
+            let vpc = vpc.as_ref().map_or("null", |vpc| vpc.id.as_str());
+            ApiError::new(
+                "InvalidGroup.NotFound",
+                format!("The security group '{name}' does not exist in default VPC '{vpc}'"),
+            )
+        })
+}
+
 /// Deletes a group with its rules and tags.
 pub(super) fn remove(rows: &mut Tx, context: &Context, id: &SecurityGroupId) {
     let rules: Vec<_> = security_group_rule::of_group(rows, context, id);
@@ -122,10 +140,10 @@ pub(super) fn create(
     context: &Context,
     request: CreateSecurityGroup,
 ) -> Result<CreateSecurityGroupResponse, ApiError> {
-    let Some(vpc_id) = &request.vpc_id else {
-        return Err(ApiError::new("VPCIdNotSpecified", "No default VPC for this user"));
+    let vpc = match &request.vpc_id {
+        Some(id) => vpc::get(rows, context, id)?,
+        None => default_vpc::for_who_names_none(rows, context)?,
     };
-    let vpc = vpc::get(rows, context, vpc_id)?;
     let name = request.group_name.trim();
     check_text(name, "groupName")?;
     check_text(&request.group_description, "GroupDescription")?;
@@ -191,7 +209,8 @@ fn arn(context: &Context, id: &SecurityGroupId) -> String {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct DeleteSecurityGroup {
-    group_id: String,
+    group_id: Option<String>,
+    group_name: Option<String>,
     dry_run: Option<bool>,
 }
 
@@ -207,7 +226,22 @@ pub(super) fn delete(
     context: &Context,
     request: DeleteSecurityGroup,
 ) -> Result<DeleteSecurityGroupResponse, ApiError> {
-    let group = get(rows, context, &request.group_id)?;
+    let group = match (&request.group_id, &request.group_name) {
+        (Some(id), None) => get(rows, context, id)?,
+        (None, Some(name)) => named(rows, context, name)?,
+        (None, None) => {
+            return Err(ApiError::new(
+                "MissingParameter",
+                "The request must contain the parameter groupName or groupId",
+            ));
+        }
+        (Some(_), Some(_)) => {
+            return Err(ApiError::new(
+                "InvalidParameterCombination",
+                "The parameters groupName and groupId cannot be used together",
+            ));
+        }
+    };
     if group.name == DEFAULT {
         return Err(ApiError::new(
             "CannotDelete",
@@ -362,12 +396,9 @@ pub(super) fn describe(
     context: &Context,
     request: DescribeSecurityGroups,
 ) -> Result<DescribeSecurityGroupsResponse, ApiError> {
-    // Names find groups of the default VPC alone, and there is none.
-    if let Some(name) = request.group_name.first() {
-        return Err(ApiError::new(
-            "InvalidGroup.NotFound",
-            format!("The security group '{name}' does not exist in default VPC 'null'"),
-        ));
+    let mut ids = request.group_id;
+    for name in &request.group_name {
+        ids.push(named(rows, context, name)?.id.to_string());
     }
     let prefix = context.prefix();
     let mut rules: std::collections::BTreeMap<SecurityGroupId, Vec<Arc<SecurityGroupRule>>> =
@@ -380,7 +411,7 @@ pub(super) fn describe(
         SecurityGroupDescription::new(rows, context, &group, rules)
     });
     let page = Ask {
-        ids: &request.group_id,
+        ids: &ids,
         filters: &request.filter,
         max_results: request.max_results,
         next_token: request.next_token.as_deref(),

@@ -1,9 +1,12 @@
 //! The service as its clients call it.
 
+mod default_vpc;
+mod dhcp_options;
 mod network_acl;
 mod own_interface;
 mod prefix_list;
 mod route;
+mod vpc_cidr_block;
 mod vpc_endpoint;
 mod vpc_peering;
 
@@ -605,11 +608,12 @@ fn a_deleted_vpc_leaves_nothing_but_the_region_s_dhcp_options() {
         stack.ok(action, body);
     }
     let rows = stack.fixture.api.store.snapshot();
-    assert_eq!(rows.scan::<vpc::Vpc>("").count(), 0);
-    assert_eq!(rows.scan::<route_table::RouteTable>("").count(), 0);
-    assert_eq!(rows.scan::<security_group::SecurityGroup>("").count(), 0);
-    assert_eq!(rows.scan::<super::security_group_rule::SecurityGroupRule>("").count(), 0);
-    assert_eq!(rows.scan::<super::network_acl::NetworkAcl>("").count(), 0);
+    // What is left is the default VPC's.
+    assert_eq!(rows.scan::<vpc::Vpc>("").count(), 1);
+    assert_eq!(rows.scan::<route_table::RouteTable>("").count(), 1);
+    assert_eq!(rows.scan::<security_group::SecurityGroup>("").count(), 1);
+    assert_eq!(rows.scan::<super::security_group_rule::SecurityGroupRule>("").count(), 2);
+    assert_eq!(rows.scan::<super::network_acl::NetworkAcl>("").count(), 1);
     assert_eq!(rows.scan::<super::tag::TagSet>("").count(), 0);
     assert_eq!(rows.scan::<super::public_address::PublicAddress>("").count(), 0);
 }

@@ -6,9 +6,9 @@ use types::Region;
 use wire::ApiError;
 
 use crate::context::Context;
-use crate::ec2::answer;
 use crate::ec2::filter::{Filter, Item, Values, matcher};
 use crate::ec2::tag::Tag;
+use crate::ec2::{answer, default_vpc};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -197,23 +197,27 @@ struct AccountAttribute {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AttributeValue {
-    attribute_value: &'static str,
+    attribute_value: String,
 }
 
-/// The attributes. Source: DescribeAccountAttributes in the EC2 API reference. No account has a default VPC.
-const ATTRIBUTES: [(&str, &str); 3] =
-    [("default-vpc", "none"), ("supported-platforms", "VPC"), ("vpc-max-security-groups-per-interface", "5")];
-
 pub(super) fn describe_account_attributes(
-    _: &Snapshot,
-    _: &Context,
+    rows: &Snapshot,
+    context: &Context,
     request: DescribeAccountAttributes,
 ) -> Result<DescribeAccountAttributesResponse, ApiError> {
+    let default_vpc = default_vpc::of_region(rows, context);
+    let default_vpc = default_vpc.map_or_else(|| "none".to_owned(), |vpc| vpc.id.to_string());
+    // Source: DescribeAccountAttributes in the EC2 API reference.
+    let attributes = [
+        ("default-vpc", default_vpc),
+        ("supported-platforms", "VPC".to_owned()),
+        ("vpc-max-security-groups-per-interface", "5".to_owned()),
+    ];
     let wanted = &request.attribute_name;
-    if let Some(name) = wanted.iter().find(|name| !ATTRIBUTES.iter().any(|(known, _)| known == name)) {
+    if let Some(name) = wanted.iter().find(|name| !attributes.iter().any(|(known, _)| known == name)) {
         return Err(super::invalid(name, "attributeName", "Landfall knows no such account attribute."));
     }
-    let account_attribute_set = ATTRIBUTES
+    let account_attribute_set = attributes
         .into_iter()
         .filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|one| one == name))
         .map(|(attribute_name, attribute_value)| AccountAttribute {

@@ -399,6 +399,13 @@ mod tests {
         step("DisassociateRouteTable");
         run("DeleteRouteTable", &format!("RouteTableId={table}"));
         step("DeleteRouteTable");
+        let range = format!("VpcId={vpc}&CidrBlock=100.64.0.0/16");
+        let range = make(&fixture, "AssociateVpcCidrBlock", &range, "associationId");
+        step("AssociateVpcCidrBlock");
+        let ranges = projected(&fixture, &vpc).unwrap().cidr_blocks;
+        assert_eq!(ranges, ["10.0.0.0/16".parse().unwrap(), "100.64.0.0/16".parse().unwrap()]);
+        run("DisassociateVpcCidrBlock", &format!("AssociationId={range}"));
+        step("DisassociateVpcCidrBlock");
         let acl = make(&fixture, "CreateNetworkAcl", &format!("VpcId={vpc}"), "networkAclId");
         step("CreateNetworkAcl");
         let shown =
@@ -415,7 +422,7 @@ mod tests {
         step("DeleteNetworkAclEntry");
         run("DeleteSubnet", &format!("SubnetId={a}"));
         step("DeleteSubnet");
-        assert_eq!(changes, 39, "every step above shows in the network");
+        assert_eq!(changes, 41, "every step above shows in the network");
     }
 
     #[test]
