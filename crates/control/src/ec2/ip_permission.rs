@@ -5,6 +5,7 @@ use store::Snapshot;
 
 use crate::context::Context;
 use crate::ec2::permission::{Peer, protocol_name};
+use crate::ec2::security_group::SecurityGroup;
 use crate::ec2::security_group_reference;
 use crate::ec2::security_group_rule::SecurityGroupRule;
 
@@ -27,6 +28,9 @@ pub(super) struct IpPermissionDescription {
 #[serde(rename_all = "camelCase")]
 struct GroupDescription {
     group_id: String,
+    /// For the filters alone: in a VPC a group is named by its id.
+    #[serde(skip)]
+    group_name: Option<String>,
     user_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     vpc_id: Option<String>,
@@ -101,6 +105,7 @@ pub(super) fn grouped<'a>(
             }
             Peer::Group(id) => all[at].groups.push(GroupDescription {
                 group_id: id.to_string(),
+                group_name: rows.get::<SecurityGroup>(&context.key(id)).map(|group| group.name.clone()),
                 user_id: rule.account.to_string(),
                 vpc_id: rule.peered.as_ref().map(|peered| peered.vpc_id.to_string()),
                 vpc_peering_connection_id: rule.peered.as_ref().map(|peered| peered.peering_id.to_string()),
@@ -166,6 +171,10 @@ impl IpPermissionDescription {
 
     pub(super) fn group_ids(&self) -> Vec<String> {
         self.groups.iter().map(|group| group.group_id.clone()).collect()
+    }
+
+    pub(super) fn group_names(&self) -> Vec<String> {
+        self.groups.iter().filter_map(|group| group.group_name.clone()).collect()
     }
 
     pub(super) fn prefix_list_ids(&self) -> Vec<String> {

@@ -347,6 +347,9 @@ impl Item for SecurityGroupDescription {
         ("egress.ip-permission.group-id", |group| {
             all(&group.ip_permissions_egress, IpPermissionDescription::group_ids)
         }),
+        ("egress.ip-permission.group-name", |group| {
+            all(&group.ip_permissions_egress, IpPermissionDescription::group_names)
+        }),
         ("egress.ip-permission.ipv6-cidr", |group| {
             all(&group.ip_permissions_egress, IpPermissionDescription::ipv6_cidrs)
         }),
@@ -367,6 +370,9 @@ impl Item for SecurityGroupDescription {
         ("ip-permission.cidr", |group| all(&group.ip_permissions, IpPermissionDescription::cidrs)),
         ("ip-permission.from-port", |group| all(&group.ip_permissions, IpPermissionDescription::first_ports)),
         ("ip-permission.group-id", |group| all(&group.ip_permissions, IpPermissionDescription::group_ids)),
+        ("ip-permission.group-name", |group| {
+            all(&group.ip_permissions, IpPermissionDescription::group_names)
+        }),
         ("ip-permission.ipv6-cidr", |group| all(&group.ip_permissions, IpPermissionDescription::ipv6_cidrs)),
         ("ip-permission.prefix-list-id", |group| {
             all(&group.ip_permissions, IpPermissionDescription::prefix_list_ids)

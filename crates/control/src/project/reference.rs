@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use store::Snapshot;
-use types::{PrefixListId, SecurityGroupId};
+use types::{PrefixListId, SecurityGroupId, VpcPeeringConnectionId};
 
 use super::vpc::of_vpc;
 use crate::ec2::interface::NetworkInterface;
@@ -36,6 +36,12 @@ pub(super) fn prefix_lists(
         Some(desired::PrefixList { id: id.clone(), entries })
     };
     named.into_iter().filter_map(list).collect()
+}
+
+/// The ids of a VPC's active peering connections.
+pub(super) fn active_peerings(rows: &Snapshot, vpc: &Vpc) -> BTreeSet<VpcPeeringConnectionId> {
+    let all = vpc_peering::of_vpc(rows, &vpc.account, &vpc.id);
+    all.iter().filter(|peering| peering.is_active()).map(|peering| peering.id.clone()).collect()
 }
 
 /// The active peering connections, by id, each with those of the peer's groups that this VPC's rules name.

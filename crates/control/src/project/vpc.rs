@@ -19,7 +19,7 @@ use crate::ec2::subnet::Subnet;
 use crate::ec2::vpc::Vpc;
 use crate::ec2::vpc_endpoint;
 use crate::ec2::vpc_endpoint_service::EndpointType;
-use crate::project::reference::{peerings, prefix_lists};
+use crate::project::reference::{active_peerings, peerings, prefix_lists};
 
 /// Whose a VPC is: parts are named by the VPC alone.
 pub fn find(rows: &Snapshot, vpc_id: &VpcId) -> Option<(AccountId, Region)> {
@@ -61,7 +61,7 @@ pub fn project(
             network_acl: own_acl.map_or_else(|| vpc.default_network_acl.clone(), |acl| acl.id.clone()),
         }
     };
-    let security_groups = security_groups(rows, &prefix, vpc_id);
+    let security_groups = security_groups(rows, &prefix, &vpc);
     Some(desired::Vpc {
         id: vpc.id.clone(),
         cidr_blocks: vpc.cidr_blocks(),
@@ -158,7 +158,9 @@ fn network_acl(acl: &NetworkAcl) -> desired::NetworkAcl {
 }
 
 /// All of the VPC's groups, worn or not: a group that no interface wears has no members and costs a chain.
-fn security_groups(rows: &Snapshot, prefix: &str, vpc_id: &VpcId) -> Vec<desired::SecurityGroup> {
+fn security_groups(rows: &Snapshot, prefix: &str, vpc: &Vpc) -> Vec<desired::SecurityGroup> {
+    let vpc_id = &vpc.id;
+    let peerings = active_peerings(rows, vpc);
     let mut groups: BTreeMap<SecurityGroupId, desired::SecurityGroup> =
         of_vpc(rows, prefix, |group: &SecurityGroup| &group.vpc_id == vpc_id)
             .map(|group| {
@@ -168,6 +170,10 @@ fn security_groups(rows: &Snapshot, prefix: &str, vpc_id: &VpcId) -> Vec<desired
             })
             .collect();
     for row in of_vpc(rows, prefix, |rule: &SecurityGroupRule| &rule.vpc_id == vpc_id) {
+        // A rule over a connection that is gone is stale, also when the VPCs are peered again: it matches nothing.
+        if row.peered.as_ref().is_some_and(|peered| !peerings.contains(&peered.peering_id)) {
+            continue;
+        }
         let (Some(group), Some(rule)) = (groups.get_mut(&row.group_id), rule(&row)) else { continue };
         if row.egress { group.egress.push(rule) } else { group.ingress.push(rule) }
     }
@@ -506,6 +512,46 @@ mod tests {
         check(&format!("Protocol=50&{v4}"), Some((Number(50), None)));
         check("Protocol=-1&Ipv6CidrBlock=::/0", None);
         check("Protocol=58&Icmp.Type=1&Icmp.Code=1&Ipv6CidrBlock=::/0", None);
+    }
+
+    #[test]
+    fn a_stale_rule_matches_nothing_also_when_the_vpcs_are_peered_again() {
+        let fixture = Fixture::new();
+        let vpc = make(&fixture, "CreateVpc", "CidrBlock=10.0.0.0/16", "vpcId");
+        let peer = make(&fixture, "CreateVpc", "CidrBlock=10.9.0.0/16", "vpcId");
+        let body = format!("VpcId={vpc}&CidrBlock=10.0.0.0/24");
+        let subnet = make(&fixture, "CreateSubnet", &body, "subnetId");
+        fixture.ok(Service::Ec2, "CreateNatGateway", &format!("SubnetId={subnet}&ConnectivityType=private"));
+        let group = |vpc: &str| {
+            let body = format!("VpcId={vpc}&GroupName=g&GroupDescription=d");
+            make(&fixture, "CreateSecurityGroup", &body, "groupId")
+        };
+        let (own, theirs) = (group(&vpc), group(&peer));
+        let peered = || {
+            let body = format!("VpcId={vpc}&PeerVpcId={peer}");
+            let id = make(&fixture, "CreateVpcPeeringConnection", &body, "vpcPeeringConnectionId");
+            let id = format!("VpcPeeringConnectionId={id}");
+            fixture.ok(Service::Ec2, "AcceptVpcPeeringConnection", &id);
+            id
+        };
+        // How many rules the group has in the network, and how many of the peer's groups are known there.
+        let seen = || {
+            let network = projected(&fixture, &vpc).unwrap();
+            let found = network.security_groups.into_iter().find(|one| one.id.as_str() == own).unwrap();
+            (found.ingress.len(), network.peerings.iter().map(|one| one.security_groups.len()).sum::<usize>())
+        };
+        let first = peered();
+        let rule =
+            format!("GroupId={own}&IpPermissions.1.IpProtocol=-1&IpPermissions.1.Groups.1.GroupId={theirs}");
+        fixture.ok(Service::Ec2, "AuthorizeSecurityGroupIngress", &rule);
+        assert_eq!(seen(), (1, 1));
+        fixture.ok(Service::Ec2, "DeleteVpcPeeringConnection", &first);
+        assert_eq!(seen(), (0, 0));
+        peered();
+        assert_eq!(seen(), (0, 0));
+        fixture.ok(Service::Ec2, "RevokeSecurityGroupIngress", &rule);
+        fixture.ok(Service::Ec2, "AuthorizeSecurityGroupIngress", &rule);
+        assert_eq!(seen(), (1, 1));
     }
 
     #[test]

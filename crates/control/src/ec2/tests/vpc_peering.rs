@@ -219,6 +219,9 @@ fn a_rule_refers_to_a_peers_group_until_it_is_stale() {
     }
     let text = two.stack.ok("DescribeSecurityGroups", "GroupId.1={group}");
     assert_eq!(element(&text, "peeringStatus"), "active", "{text}");
+    let by_name = "Filter.1.Name=ip-permission.group-name&Filter.1.Value.1=far";
+    let text = two.stack.ok("DescribeSecurityGroups", by_name);
+    assert_eq!(element(&text, "groupName"), "app", "{text}");
     let text = two.stack.ok("DescribeSecurityGroupReferences", &format!("GroupId.1={group}"));
     assert_eq!(element(&text, "referencingVpcId"), two.stack.vpc);
     let stale = || two.stack.ok("DescribeStaleSecurityGroups", "VpcId={vpc}");
