@@ -3,10 +3,11 @@
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Instant;
 
+use nix::poll::{PollTimeout, poll};
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE};
 
-use super::{DNS_SERVER, DNS_TIMEOUT};
+use super::{DNS_SERVER, DNS_TIMEOUT, PAUSE};
 
 /// How often the server is asked.
 const TRIES: usize = 2;
@@ -46,9 +47,10 @@ fn question(id: u16, host: &str) -> Result<Vec<u8>, simple_dns::SimpleDnsError> 
 
 type Answer = Result<Vec<Ipv4Addr>, &'static str>;
 
-/// Sends the question and waits for its answer; None when none comes in time.
+/// Sends the question and waits for its answer; None when none comes in time. A closed port counts as silence: the
+/// VPC's server may be about to begin.
 fn ask(socket: &UdpSocket, query: &[u8], id: u16, host: &str) -> std::io::Result<Option<Answer>> {
-    socket.send(query)?;
+    send(socket, query)?;
     let deadline = Instant::now() + DNS_TIMEOUT;
     let mut buffer = [0; 4096];
     loop {
@@ -66,9 +68,21 @@ fn ask(socket: &UdpSocket, query: &[u8], id: u16, host: &str) -> std::io::Result
             Err(cause) => match cause.kind() {
                 std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => return Ok(None),
                 std::io::ErrorKind::Interrupted => (),
+                std::io::ErrorKind::ConnectionRefused => {
+                    let _ = poll(&mut [], PollTimeout::from(PAUSE));
+                    send(socket, query)?;
+                }
                 _ => return Err(cause),
             },
         }
+    }
+}
+
+/// Sends the question. What an earlier one met is told to the next call, which then sends nothing.
+fn send(socket: &UdpSocket, query: &[u8]) -> std::io::Result<()> {
+    match socket.send(query) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::ConnectionRefused => socket.send(query).map(drop),
+        sent => sent.map(drop),
     }
 }
 
@@ -121,6 +135,14 @@ mod tests {
         assert_eq!(read(&bytes, 7, "evil.example"), None);
         assert_eq!(read(b"junk", 7, "evil.example"), None);
         assert_eq!(read(&reply(7, "nowhere", None), 7, "nowhere"), Some(Err("no such host")));
+    }
+
+    #[test]
+    fn a_closed_port_is_silence() {
+        let closed = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        socket.connect(closed).unwrap();
+        assert!(matches!(ask(&socket, b"question", 7, "api.ecr.example"), Ok(None)));
     }
 
     #[test]

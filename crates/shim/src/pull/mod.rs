@@ -48,7 +48,7 @@ const TOKEN_TRIES: u32 = 3;
 const MANIFEST_TRIES: u32 = 7;
 /// How often a blob is asked for.
 const BLOB_TRIES: u32 = 3;
-/// Between two tries.
+/// Between two tries, in milliseconds.
 const PAUSE: u16 = 200;
 
 /// What the helper is told.

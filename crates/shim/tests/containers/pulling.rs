@@ -171,6 +171,15 @@ fn a_name_that_the_vpc_does_not_know_is_told() {
 }
 
 #[test]
+fn a_vpc_without_a_dns_server_is_told() {
+    let world = World::new();
+    world.registry.content.lock().unwrap().no_dns = true;
+    let error = fails(&world, one(&world));
+    let asked = format!("dial tcp: lookup {API} on 169.254.169.253:53: read udp 169.254.169.253:");
+    assert!(error.contains(&asked) && error.ends_with("->169.254.169.253:53: i/o timeout"), "{error}");
+}
+
+#[test]
 fn a_task_that_is_stopped_while_it_pulls_ends_at_once() {
     let world = World::blackhole(&[API]);
     let mut task = world.run(one(&world));

@@ -37,6 +37,8 @@ pub struct Content {
     pub probed: Vec<String>,
     /// Actions that the execution role may not, with or without the `ecr:` in front.
     pub denied: BTreeSet<String>,
+    /// Whether questions are taken and not answered.
+    pub no_dns: bool,
     /// Names that lead elsewhere.
     pub elsewhere: BTreeMap<String, Ipv4Addr>,
 }
@@ -66,7 +68,7 @@ impl Registry {
         let named = content.clone();
         std::thread::spawn(move || {
             while wait(&dns, &dns_stop) {
-                answer(&dns, &named.lock().unwrap().elsewhere);
+                answer(&dns, &named.lock().unwrap());
             }
         });
         let served = content.clone();
@@ -103,14 +105,17 @@ fn wait(source: &impl AsFd, stop: &UnixStream) -> bool {
     !fds[1].any().unwrap()
 }
 
-fn answer(socket: &UdpSocket, elsewhere: &BTreeMap<String, Ipv4Addr>) {
+fn answer(socket: &UdpSocket, content: &Content) {
     let mut buffer = [0; 1500];
     let (length, peer) = socket.recv_from(&mut buffer).unwrap();
+    if content.no_dns {
+        return;
+    }
     let mut packet = Packet::parse(&buffer[..length]).unwrap().into_reply();
     packet.set_flags(PacketFlag::RESPONSE);
     let name = packet.questions[0].qname.clone();
     if [API, REGISTRY, BUCKET].contains(&name.to_string().as_str()) {
-        let address = elsewhere.get(&name.to_string()).copied().unwrap_or(SERVER);
+        let address = content.elsewhere.get(&name.to_string()).copied().unwrap_or(SERVER);
         let data = RData::A(A { address: address.into() });
         packet.answers.push(ResourceRecord::new(name, CLASS::IN, 60, data));
     } else {
