@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use registry::image::Builder;
 use registry::push::{Target, push};
 use serde_json::Value;
@@ -18,8 +20,18 @@ const SILENCE: Duration = Duration::from_secs(3);
 pub(crate) fn two_steps_of_the_first_apply(stack: &Stack) {
     stack.terraform(&["init"]);
     stack.terraform(&["apply", "-auto-approve", "-target=aws_ecr_repository.app"]);
-    let password = stack.try_aws("ecr get-login-password");
-    let password = String::from_utf8(password.stdout).unwrap();
+    assert_eq!(stack.terraform(&["output", "-raw", "repository"]), format!("{}/echo", stack.listen));
+    push_echo(stack);
+    stack.terraform(&["apply", "-auto-approve"]);
+    stack.wait_for_200(Duration::from_secs(60));
+}
+
+/// Pushes the sample application to the repository `echo`.
+pub(crate) fn push_echo(stack: &Stack) {
+    let token = stack.ecr("GetAuthorizationToken", &serde_json::json!({}));
+    let token = token["authorizationData"][0]["authorizationToken"].as_str().unwrap();
+    let login = String::from_utf8(STANDARD.decode(token).unwrap()).unwrap();
+    let password = login.strip_prefix("AWS:").unwrap();
     let image = Builder::new()
         .file("/echo", 0o755, ECHO)
         .entry_point(&["/echo"])
@@ -27,13 +39,8 @@ pub(crate) fn two_steps_of_the_first_apply(stack: &Stack) {
         .build()
         .unwrap();
     let registry = stack.listen.to_string();
-    let repository = stack.terraform(&["output", "-raw", "repository"]);
-    assert_eq!(repository, format!("{registry}/echo"));
-    let target =
-        Target { registry: &registry, repository: "echo", tag: Some("latest"), password: password.trim() };
+    let target = Target { registry: &registry, repository: "echo", tag: Some("latest"), password };
     push(&image, &target, &mut |_| ()).unwrap();
-    stack.terraform(&["apply", "-auto-approve"]);
-    stack.wait_for_200(Duration::from_secs(60));
 }
 
 /// Terraform sees nothing to change.
@@ -340,20 +347,6 @@ pub(crate) fn a_role_without_policy_cannot_pull(stack: &Stack) {
     stopped_for(stack, &["TaskFailedToStart", "CannotPullContainerError", "ecr:GetAuthorizationToken"]);
     stack.aws(&format!("iam attach-role-policy --role-name echo-execution --policy-arn {policy}"));
     stack.wait_for_200(Duration::from_secs(180));
-}
-
-/// Blobs on disk change nothing: the manifest is asked for along the task's own path.
-pub(crate) fn a_private_subnet_without_nat_cannot_pull(stack: &Stack) {
-    let tables = stack.aws("ec2 describe-route-tables --filters Name=tag:Name,Values=echo-private");
-    let table = tables["RouteTables"][0]["RouteTableId"].as_str().unwrap().to_owned();
-    let routes = tables["RouteTables"][0]["Routes"].as_array().unwrap();
-    let nat = routes.iter().find_map(|route| route["NatGatewayId"].as_str()).unwrap().to_owned();
-    stack.aws(&format!("ec2 delete-route --route-table-id {table} --destination-cidr-block 0.0.0.0/0"));
-    stopped_for(stack, &["TaskFailedToStart", "i/o timeout"]);
-    stack.aws(&format!(
-        "ec2 create-route --route-table-id {table} --destination-cidr-block 0.0.0.0/0 --nat-gateway-id {nat}"
-    ));
-    stack.wait_for_200(Duration::from_secs(240));
 }
 
 /// A client of another make: pull the image, push it under another tag, find it by the API.

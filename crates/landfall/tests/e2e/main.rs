@@ -9,7 +9,9 @@
 )]
 #![allow(clippy::print_stderr, reason = "the roles' logs belong to a failure")]
 
+mod api;
 mod cases;
+mod image_path;
 mod leftovers;
 mod stack;
 
@@ -45,15 +47,63 @@ fn the_example_stack_lives_fails_and_heals_as_on_aws_and_ends_without_a_trace() 
         ),
         ("without the load balancer's own rule", cases::without_its_own_rule_the_load_balancer_is_silent),
         ("a role without policy cannot pull", cases::a_role_without_policy_cannot_pull),
-        ("a private subnet without NAT cannot pull", cases::a_private_subnet_without_nat_cannot_pull),
         ("the plan is still empty", cases::the_second_plan_is_empty),
         ("destroy takes everything", cases::destroy_takes_everything),
     ];
+    all(stack, cases, &before);
+}
+
+#[test]
+fn a_task_that_cannot_reach_ecr_says_what_it_could_not_reach_and_starts_when_it_can() {
+    let before = HostNetwork::look();
+    let stack = Stack::up();
+    let cases: &[Case] = &[
+        ("two steps of the first apply", cases::two_steps_of_the_first_apply),
+        (
+            "without the route to the NAT gateway",
+            image_path::without_the_route_to_the_nat_gateway_it_is_tried_again_with_growing_waits,
+        ),
+        (
+            "without the NAT gateway, and without its address",
+            image_path::without_the_nat_gateway_or_its_address,
+        ),
+        (
+            "without the public subnet's route to the internet gateway",
+            image_path::without_the_public_subnet_s_route_to_the_internet_gateway,
+        ),
+        ("without the tasks' egress rule", image_path::without_the_tasks_egress_rule),
+        (
+            "with a network ACL that lets nothing out to the API",
+            image_path::with_a_network_acl_that_lets_nothing_out_to_the_api,
+        ),
+        (
+            "with a network ACL that lets no answer of the registry in",
+            image_path::with_a_network_acl_that_lets_no_answer_of_the_registry_in,
+        ),
+        (
+            "with a network ACL that lets nothing out to the layers",
+            image_path::with_a_network_acl_that_lets_nothing_out_to_the_layers,
+        ),
+        (
+            "without the private subnets' route table association",
+            image_path::without_the_private_subnets_route_table_association,
+        ),
+        ("without DNS in the VPC", image_path::without_dns_in_the_vpc),
+        (
+            "in a public subnet without a public address",
+            image_path::in_a_public_subnet_without_a_public_address,
+        ),
+    ];
+    all(stack, cases, &before);
+}
+
+/// Runs the cases one after the other, and ends the stack without a trace.
+fn all(stack: Stack, cases: &[Case], before: &HostNetwork) {
     for (name, case) in cases {
         let begun = std::time::Instant::now();
         case(&stack);
         println!("ok  {name}  {:.1} s", begun.elapsed().as_secs_f64());
-        assert_eq!(before, HostNetwork::look(), "the host's own network has changed after: {name}");
+        assert_eq!(*before, HostNetwork::look(), "the host's own network has changed after: {name}");
     }
     stack.down();
     assert_eq!(leftovers::of(&stack.state), Vec::<String>::new(), "something was left behind");
