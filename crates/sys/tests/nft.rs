@@ -8,7 +8,7 @@ use std::time::Duration;
 use sys::netlink::Netlink;
 use sys::nft::{
     Base, Chain, CommitError, Expression as E, Field, Hook, Kind, Operator, Set, State, Table, Type, Value,
-    Verdict, commit, counters, diff, generation, replace,
+    Verdict, commit, counters, diff, generation, interface_counters, replace,
 };
 use sys::{conntrack, netns};
 
@@ -49,8 +49,17 @@ fn everything() -> Table {
         marks.elements.insert(vec![name], Some(Value::Mark(n)));
         addresses.elements.insert(vec![ip.clone()], Some(ip));
     }
-    for (name, set) in [("pairs", pairs), ("verdicts", verdicts), ("marks", marks), ("addresses", addresses)]
-    {
+    let ranges = (0..1000_u32).map(|n| (Ipv4Addr::from(n << 20), Ipv4Addr::from((n << 20) + 9)));
+    let ranges = Set::intervals(ranges.chain([(Ipv4Addr::new(224, 0, 0, 0), Ipv4Addr::BROADCAST)]));
+    let counts = Set::counters(Type::Interface);
+    for (name, set) in [
+        ("pairs", pairs),
+        ("verdicts", verdicts),
+        ("marks", marks),
+        ("addresses", addresses),
+        ("ranges", ranges),
+        ("counts", counts),
+    ] {
         table.sets.insert(text(name), set);
     }
     let udp = || E::Protocol(17);
@@ -67,6 +76,11 @@ fn everything() -> Table {
         vec![E::DestinationTranslated(false), E::SetFlowMark(2), E::Verdict(Verdict::Goto(text("end")))],
         vec![E::Within(Field::Destination, Operator::IsNot, "10.0.0.0/8".parse().unwrap())],
         vec![E::Interface(Field::InputInterface, Operator::Is, text("lo")), E::Verdict(Verdict::Accept)],
+        vec![
+            E::Lookup { fields: vec![Field::Source], operator: Operator::Is, set: text("ranges") },
+            E::CountBy { field: Field::InputInterface, set: text("counts") },
+        ],
+        vec![E::Fragment, E::Protocol(6), E::Reset],
     ];
     let hand_to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 198);
     let chains = [
@@ -187,5 +201,63 @@ fn packets_are_counted_and_flows_are_listed_and_forgotten() {
         assert_eq!(conntrack::flows().unwrap().iter().filter(|flow| loopback(flow)).count(), 2);
         assert_eq!(conntrack::forget(loopback).unwrap(), 2);
         assert_eq!(conntrack::flows().unwrap().len(), 0);
+    });
+}
+
+#[test]
+fn intervals_grow_and_shrink_and_packets_are_counted_by_interface() {
+    in_a_namespace(|| {
+        let address = |last: [u8; 2]| Ipv4Addr::new(127, 0, last[0], last[1]);
+        let table = |ranges: &[([u8; 2], [u8; 2])]| {
+            let ranges = ranges.iter().map(|(first, last)| (address(*first), address(*last)));
+            let rule = vec![
+                E::Lookup { fields: vec![Field::Destination], operator: Operator::Is, set: "in".to_owned() },
+                E::CountBy { field: Field::InputInterface, set: "by".to_owned() },
+                E::Verdict(Verdict::Drop),
+            ];
+            let base = Some(Base { kind: Kind::Filter, hook: Hook::Input, priority: 0, accept: true });
+            Table {
+                name: "t".to_owned(),
+                sets: [
+                    ("in".to_owned(), Set::intervals(ranges)),
+                    ("by".to_owned(), Set::counters(Type::Interface)),
+                ]
+                .into(),
+                chains: [("input".to_owned(), Chain { base, rules: vec![rule] })].into(),
+                ..Table::default()
+            }
+        };
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let hits = |to: &[[u8; 2]]| {
+            let before = interface_counters("t", "by").unwrap().get("lo").copied().unwrap_or(0);
+            for last in to {
+                socket.send_to(b"x", (address(*last), 9)).unwrap();
+            }
+            interface_counters("t", "by").unwrap().get("lo").copied().unwrap_or(0) - before
+        };
+        let (one, two) = (([1, 0], [1, 255]), ([3, 5], [3, 9]));
+        let steps: [&[([u8; 2], [u8; 2])]; 5] =
+            [&[one, two], &[([1, 0], [3, 9])], &[([1, 10], [1, 19]), two], &[([3, 4], [3, 10])], &[]];
+        let mut last = table(&[]);
+        replace(&last).unwrap();
+        assert!(interface_counters("t", "by").unwrap().is_empty());
+        let mut found = Vec::new();
+        for step in steps {
+            let next = table(step);
+            commit("t", &diff(&last, &next), Some(generation().unwrap())).unwrap();
+            last = next;
+            let ends = [[0, 255], [1, 0], [1, 10], [1, 19], [1, 20], [1, 255], [2, 0], [3, 4], [3, 5], [3, 9], [3, 10]];
+            found.push(ends.map(|end| hits(&[end])));
+        }
+        assert_eq!(
+            found,
+            [
+                [0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0],
+                [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0],
+                [0, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0],
+                [0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1],
+                [0; 11],
+            ]
+        );
     });
 }

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::{Base, Change, Kind, Table, diff, encode};
 use crate::error::{Error, Result};
 use crate::netfilter::{
-    Attributes, Messages, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, Socket, attribute, number, text,
+    Attributes, Messages, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, Socket, attribute, attributes, number, text,
 };
 
 const NFPROTO_IPV4: u8 = 2;
@@ -23,6 +23,7 @@ const DELETE_RULE: u16 = 8;
 const NEW_SET: u16 = 9;
 const DELETE_SET: u16 = 11;
 const NEW_ELEMENT: u16 = 12;
+const GET_ELEMENT: u16 = 13;
 const DELETE_ELEMENT: u16 = 14;
 const GET_GENERATION: u16 = 16;
 const NEW_OBJECT: u16 = 18;
@@ -99,11 +100,12 @@ impl<'a> Batch<'a> {
                 self.push(NEW_RULE, NLM_F_CREATE | NLM_F_APPEND, &body, about);
             }
             Change::DeleteElements(name, _, keys) => {
-                let elements = keys.iter().map(|key| encode::element(key, None));
+                let elements = keys.iter().flat_map(|key| encode::elements(key, None));
                 self.elements(DELETE_ELEMENT, 0, name, elements);
             }
             Change::AddElements(name, _, elements) => {
-                let elements = elements.iter().map(|(key, value)| encode::element(key, value.as_ref()));
+                let elements =
+                    elements.iter().flat_map(|(key, value)| encode::elements(key, value.as_ref()));
                 self.elements(NEW_ELEMENT, NLM_F_CREATE, name, elements);
             }
             Change::DeleteChain(name) => {
@@ -247,6 +249,30 @@ pub fn counters(table: &str) -> Result<BTreeMap<String, u64>> {
         let packets = attribute(answer, 4).and_then(|data| attribute(data, 2)).map(number);
         if let (Some(name), Some(packets)) = (attribute(answer, 2), packets) {
             counters.insert(text(name), packets);
+        }
+    })?;
+    Ok(counters)
+}
+
+/// The packets that each element of a set of [`super::Elements::Counted`] has counted, by the interface that is its key,
+/// in the calling thread's namespace.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn interface_counters(table: &str, set: &str) -> Result<BTreeMap<String, u64>> {
+    let doing = || format!("read the elements of {set} in the table {table}");
+    let mut messages = Messages::new();
+    let body = Attributes::new().text(1, table).text(2, set);
+    messages.push(SUBSYSTEM << 8 | GET_ELEMENT, NLM_F_DUMP, NFPROTO_IPV4, 0, &body);
+    let mut counters = BTreeMap::new();
+    Socket::open()?.request(&messages, &doing, |answer| {
+        for (_, element) in attribute(answer, 3).into_iter().flat_map(attributes) {
+            let name = attribute(element, 1).and_then(|key| attribute(key, 1));
+            let counter = attribute(element, 7).and_then(|expression| attribute(expression, 2));
+            if let (Some(name), Some(packets)) = (name, counter.and_then(|data| attribute(data, 2))) {
+                let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+                counters.insert(String::from_utf8_lossy(&name[..end]).into_owned(), number(packets));
+            }
         }
     })?;
     Ok(counters)

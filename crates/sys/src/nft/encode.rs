@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Expression, Field, LOGGED_BYTES, Operator, Rule, Set, Type, Value, Verdict};
+use super::{Elements, Expression, Field, LOGGED_BYTES, Operator, Rule, Set, Type, Value, Verdict};
 use crate::netfilter::Attributes;
 
 /// The verdict's register.
@@ -24,6 +24,7 @@ const TRANSPORT_HEADER: u32 = 2;
 const NFT_NAT_SNAT: u32 = 0;
 const NFT_NAT_DNAT: u32 = 1;
 const NFPROTO_IPV4: u32 = 2;
+const MILLISECONDS_OF_A_DAY: u64 = 24 * 60 * 60 * 1000;
 
 impl Type {
     /// Bytes in a register and in an element.
@@ -72,9 +73,16 @@ pub(super) fn rule(rule: &Rule) -> Attributes {
 
 /// A set's definition behind table and name.
 pub(super) fn set(set: &Set, attributes: Attributes, id: u32) -> Attributes {
+    const INTERVAL: u32 = 4;
     const MAP: u32 = 8;
+    const TIMEOUT: u32 = 0x10;
+    const FROM_PACKETS: u32 = 0x20;
     const CONCATENATED: u32 = 0x80;
-    let mut flags = 0;
+    let mut flags = match set.elements_are {
+        Elements::Values => 0,
+        Elements::Intervals => INTERVAL,
+        Elements::Counted => TIMEOUT | FROM_PACKETS,
+    };
     if set.value.is_some() {
         flags |= MAP;
     }
@@ -91,6 +99,11 @@ pub(super) fn set(set: &Set, attributes: Attributes, id: u32) -> Attributes {
     let mut attributes = attributes.u32(3, flags).u32(4, key_type).u32(5, key_length).u32(10, id);
     if let Some(value) = set.value {
         attributes = attributes.u32(6, value.number()).u32(7, value.length());
+    }
+    if set.elements_are == Elements::Counted {
+        const MOST: u32 = 1 << 16;
+        let size = Attributes::new().u32(1, MOST);
+        attributes = attributes.bytes(11, &MILLISECONDS_OF_A_DAY.to_be_bytes()).nest(9, &size);
     }
     if set.key.len() > 1 {
         let part = |list: Attributes, part: &Type| list.nest(1, &Attributes::new().u32(1, part.length()));
@@ -109,8 +122,19 @@ fn byte_order(of: u8, machine: Option<Type>) -> Vec<u8> {
     [&[of, 4], 1_u32.to_ne_bytes().as_slice()].concat()
 }
 
-/// One element.
-pub(super) fn element(key: &[Value], value: Option<&Value>) -> Attributes {
+/// One element; a range is two, its first address and the one behind its last.
+pub(super) fn elements(key: &[Value], value: Option<&Value>) -> Vec<Attributes> {
+    const END_OF_INTERVAL: u32 = 1;
+    let [Value::Range(first, last)] = key else { return vec![element(key, value)] };
+    let mut ends = vec![element(&[Value::Ipv4(*first)], value)];
+    // A range up to the last of all addresses has no end.
+    if let Some(behind) = u32::from(*last).checked_add(1) {
+        ends.push(element(&[Value::Ipv4(behind.into())], None).u32(3, END_OF_INTERVAL));
+    }
+    ends
+}
+
+fn element(key: &[Value], value: Option<&Value>) -> Attributes {
     let key: Vec<u8> = key.iter().flat_map(bytes).collect();
     let element = Attributes::new().nest(1, &Attributes::new().bytes(1, &key));
     match value {
@@ -125,8 +149,8 @@ fn bytes(value: &Value) -> Vec<u8> {
         Value::Ipv4(address) => address.octets().to_vec(),
         Value::Mark(mark) => mark.to_ne_bytes().to_vec(),
         Value::Interface(name) => interface(name),
-        // A verdict is never part of a key; as a value it is an attribute of its own.
-        Value::Verdict(_) => Vec::new(),
+        // Neither is ever part of a longer key; a verdict as a value is an attribute of its own.
+        Value::Range(..) | Value::Verdict(_) => Vec::new(),
     }
 }
 
@@ -185,6 +209,13 @@ impl Program {
                 self.payload(TRANSPORT_HEADER, 1, 1, REGISTER);
                 self.compare(Operator::Is, &[*number]);
             }
+            Expression::Fragment => {
+                // More fragments follow, or it is not the first.
+                const FLAG_AND_OFFSET: [u8; 2] = [0x3f, 0xff];
+                self.payload(NETWORK_HEADER, 6, 2, REGISTER);
+                self.mask_bytes(&FLAG_AND_OFFSET);
+                self.compare(Operator::IsNot, &[0, 0]);
+            }
             Expression::Lookup { fields, operator, set } => {
                 self.load_all(fields);
                 let inverted = u32::from(*operator == Operator::IsNot);
@@ -236,6 +267,13 @@ impl Program {
                 let data = Attributes::new().bytes(1, &group.to_be_bytes()).text(2, prefix);
                 self.emit("log", &data.u32(3, LOGGED_BYTES));
             }
+            Expression::CountBy { field, set } => {
+                const UPDATE: u32 = 1;
+                self.load(*field, REGISTER);
+                let counter = Attributes::new().text(1, "counter").nest(2, &Attributes::new());
+                let data = Attributes::new().text(1, set).u32(3, UPDATE).u32(4, REGISTER).nest(7, &counter);
+                self.emit("dynset", &data);
+            }
             Expression::DestinationFrom { map } => {
                 self.load(Field::Destination, REGISTER);
                 self.look_up_into(map, REGISTER);
@@ -254,6 +292,10 @@ impl Program {
                 self.emit("tproxy", &data);
             }
             Expression::ClampSegment(size) => self.clamp_segment(*size),
+            Expression::Reset => {
+                const NFT_REJECT_TCP_RST: u32 = 1;
+                self.emit("reject", &Attributes::new().u32(1, NFT_REJECT_TCP_RST));
+            }
             Expression::Verdict(verdict) => {
                 let data = Attributes::new().u32(1, VERDICT_REGISTER).nest(2, &self::verdict(verdict));
                 self.emit("immediate", &data);
@@ -323,6 +365,18 @@ impl Program {
         self.emit("bitwise", &data);
     }
 
+    /// The same with up to four bytes as they stand in the packet.
+    fn mask_bytes(&mut self, mask: &[u8]) {
+        let length = u32::try_from(mask.len()).unwrap_or(4);
+        let data = Attributes::new()
+            .u32(1, REGISTER)
+            .u32(2, REGISTER)
+            .u32(3, length)
+            .nest(4, &Attributes::new().bytes(1, mask))
+            .nest(5, &Attributes::new().bytes(1, &vec![0; mask.len()]));
+        self.emit("bitwise", &data);
+    }
+
     fn look_up_into(&mut self, map: &str, register: u32) {
         self.emit("lookup", &Attributes::new().text(1, map).u32(2, REGISTER).u32(3, register));
     }
@@ -352,13 +406,7 @@ impl Program {
         const MAXIMUM_SEGMENT_SIZE: u8 = 2;
         const TCP_OPTION: u32 = 1;
         self.payload(TRANSPORT_HEADER, 13, 1, REGISTER);
-        let flags = Attributes::new()
-            .u32(1, REGISTER)
-            .u32(2, REGISTER)
-            .u32(3, 1)
-            .nest(4, &Attributes::new().bytes(1, &[SYN | RST]))
-            .nest(5, &Attributes::new().bytes(1, &[0]));
-        self.emit("bitwise", &flags);
+        self.mask_bytes(&[SYN | RST]);
         self.compare(Operator::Is, &[SYN]);
         self.immediate(&size.to_be_bytes(), REGISTER);
         let option = Attributes::new()

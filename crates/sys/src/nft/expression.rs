@@ -66,6 +66,8 @@ pub enum Expression {
     IcmpType(u8),
     /// The ICMP code. Behind [`Expression::Protocol`] only.
     IcmpCode(u8),
+    /// The packet is a piece of a longer one. Before conntrack only, which puts the pieces together.
+    Fragment,
     /// Whether the fields together are a key of a set.
     Lookup {
         /// The key's parts.
@@ -111,6 +113,13 @@ pub enum Expression {
         /// What the listener is told beside the packet, at most 127 bytes.
         prefix: String,
     },
+    /// Counts in the counter that a set has for the field's value, and makes it.
+    CountBy {
+        /// The key.
+        field: Field,
+        /// A set of [`super::Elements::Counted`].
+        set: String,
+    },
     /// Translates the destination to what a map says for it; does not match when it says nothing.
     DestinationFrom {
         /// The map from address to address.
@@ -134,6 +143,8 @@ pub enum Expression {
     HandTo(SocketAddrV4),
     /// Lowers the largest segment that a TCP handshake names. Behind [`Expression::Protocol`] only.
     ClampSegment(u16),
+    /// Answers with a TCP reset. Behind [`Expression::Protocol`] only; ends the rule.
+    Reset,
     /// Ends the rule.
     Verdict(Verdict),
 }

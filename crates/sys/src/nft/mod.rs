@@ -16,7 +16,7 @@ use std::net::Ipv4Addr;
 
 use serde::Serialize;
 
-pub use commit::{CommitError, can_log, commit, counters, generation, replace};
+pub use commit::{CommitError, can_log, commit, counters, generation, interface_counters, replace};
 pub use diff::{Change, diff};
 pub use expression::{Expression, Field, Operator, State};
 
@@ -54,6 +54,8 @@ pub enum Type {
 pub enum Value {
     /// Of [`Type::Ipv4`].
     Ipv4(Ipv4Addr),
+    /// Of [`Type::Ipv4`], from the first to the last address, in a set of intervals alone.
+    Range(Ipv4Addr, Ipv4Addr),
     /// Of [`Type::Mark`].
     Mark(u32),
     /// Of [`Type::Interface`].
@@ -84,6 +86,8 @@ pub struct Set {
     pub key: Vec<Type>,
     /// A map's value.
     pub value: Option<Type>,
+    /// What its elements are.
+    pub elements_are: Elements,
     /// The elements; a set's have no value.
     pub elements: BTreeMap<Vec<Value>, Option<Value>>,
 }
@@ -91,13 +95,36 @@ pub struct Set {
 impl Set {
     /// An empty set.
     pub fn new(key: &[Type]) -> Self {
-        Self { key: key.to_vec(), value: None, elements: BTreeMap::new() }
+        Self { key: key.to_vec(), value: None, elements_are: Elements::Values, elements: BTreeMap::new() }
+    }
+
+    /// A set of address ranges. No two of them may touch: the kernel keeps their ends.
+    pub fn intervals(ranges: impl IntoIterator<Item = (Ipv4Addr, Ipv4Addr)>) -> Self {
+        let element = |(first, last)| (vec![Value::Range(first, last)], None);
+        let elements = ranges.into_iter().map(element).collect();
+        Self { elements_are: Elements::Intervals, elements, ..Self::new(&[Type::Ipv4]) }
+    }
+
+    /// A set whose elements packets make, each with a counter of its own ([`Expression::CountBy`]).
+    pub fn counters(key: Type) -> Self {
+        Self { elements_are: Elements::Counted, ..Self::new(&[key]) }
     }
 
     /// An empty map.
     pub fn map(key: &[Type], value: Type) -> Self {
-        Self { key: key.to_vec(), value: Some(value), elements: BTreeMap::new() }
+        Self { value: Some(value), ..Self::new(key) }
     }
+}
+
+/// What the elements of a set are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Elements {
+    /// Single values.
+    Values,
+    /// [`Value::Range`]s.
+    Intervals,
+    /// What packets have made; none is ever added otherwise. One that counts nothing for a day goes.
+    Counted,
 }
 
 /// A chain.

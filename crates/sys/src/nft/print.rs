@@ -3,8 +3,8 @@
 use std::fmt::{Display, Formatter, Result, Write};
 
 use super::{
-    Base, Chain, Expression, Field, Hook, Kind, LOGGED_BYTES, Operator, Set, State, Table, Type, Value,
-    Verdict,
+    Base, Chain, Elements, Expression, Field, Hook, Kind, LOGGED_BYTES, Operator, Set, State, Table, Type,
+    Value, Verdict,
 };
 
 impl Display for Table {
@@ -45,6 +45,11 @@ impl Display for Set {
         if let Some(value) = self.value {
             write!(f, " : {value}")?;
         }
+        f.write_str(match self.elements_are {
+            Elements::Values => "",
+            Elements::Intervals => "; flags interval",
+            Elements::Counted => "; flags dynamic,timeout; timeout 1d",
+        })?;
         if self.elements.is_empty() {
             return f.write_str("; ");
         }
@@ -61,6 +66,7 @@ impl Display for Value {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
             Value::Ipv4(address) => address.fmt(f),
+            Value::Range(first, last) => write!(f, "{first}-{last}"),
             Value::Mark(mark) => write!(f, "{mark:#x}"),
             Value::Interface(name) => write!(f, "\"{name}\""),
             Value::Verdict(verdict) => verdict.fmt(f),
@@ -154,6 +160,7 @@ impl Display for Expression {
             }
             Expression::IcmpType(number) => write!(f, "icmp type {number}"),
             Expression::IcmpCode(number) => write!(f, "icmp code {number}"),
+            Expression::Fragment => f.write_str("ip frag-off & 0x3fff != 0"),
             Expression::Lookup { fields, operator, set } => {
                 write!(f, "{} {operator}@{set}", joined(fields, " . "))
             }
@@ -175,6 +182,7 @@ impl Display for Expression {
             Expression::Log { group, prefix } => {
                 write!(f, "log prefix \"{prefix}\" group {group} snaplen {LOGGED_BYTES}")
             }
+            Expression::CountBy { field, set } => write!(f, "update @{set} {{ {field} counter }}"),
             Expression::DestinationFrom { map } => write!(f, "dnat to ip daddr map @{map}"),
             Expression::SourceFrom { map } => write!(f, "snat to ip saddr map @{map}"),
             Expression::SourceTo { address, ports: None } => write!(f, "snat to {address}"),
@@ -185,6 +193,7 @@ impl Display for Expression {
             Expression::ClampSegment(size) => {
                 write!(f, "tcp flags & (syn | rst) == syn tcp option maxseg size set {size}")
             }
+            Expression::Reset => f.write_str("reject with tcp reset"),
             Expression::Verdict(verdict) => verdict.fmt(f),
         }
     }
