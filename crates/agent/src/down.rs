@@ -43,10 +43,15 @@ pub(crate) enum Then {
 /// Ends tasks, then load balancers, host ports and DNS, then networks, and removes their folders; with `purge` the
 /// images that tasks have pulled too. Cut off at any line, the next agent goes on with it.
 pub(crate) fn down(machine: &Arc<Machine>, purge: bool, then: Then) -> Result<(), String> {
-    let _one = machine.taking_down.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut over = machine.taking_down.lock().unwrap_or_else(PoisonError::into_inner);
+    if *over {
+        // Another has ended everything while this one waited, and the agent is about to end.
+        return Ok(());
+    }
     machine.set_ending(true);
     let result = end_all(machine, purge);
-    machine.set_ending(result.is_ok() && then == Then::End);
+    *over = result.is_ok() && then == Then::End;
+    machine.set_ending(*over);
     result
 }
 

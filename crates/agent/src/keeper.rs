@@ -82,7 +82,8 @@ impl VpcKeeper {
         let Body::Vpc(vpc) = body else { return Err("the part is no VPC".to_owned()) };
         let result = machine.network.apply(vpc);
         let error = result.as_ref().err().map(ToString::to_string);
-        if result.is_ok() {
+        if let Ok(joined) = &result {
+            machine.ring_vpcs(joined.clone());
             let news = self.applied != Some(part.generation);
             self.applied = Some(part.generation);
             if news {
@@ -93,7 +94,7 @@ impl VpcKeeper {
         }
         let generation = self.applied.unwrap_or(0);
         machine.news.publish(Observation::Vpc(VpcStatus { vpc: self.id.clone(), generation, error }));
-        result.map(|()| Step::Kept).map_err(|error| error.to_string())
+        result.map(|_| Step::Kept).map_err(|error| error.to_string())
     }
 
     fn remove(&mut self, machine: &Machine) -> Result<Step, String> {

@@ -29,8 +29,8 @@ pub(crate) struct Machine {
     held: Mutex<Held>,
     /// Told when a part is gone.
     gone: Condvar,
-    /// Held by the one who takes everything down.
-    pub(crate) taking_down: Mutex<()>,
+    /// Held by the one who takes everything down: whether that is done for good.
+    pub(crate) taking_down: Mutex<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -197,6 +197,14 @@ impl Machine {
         self.held().works_in.values().any(|used| used == vpc)
     }
 
+    /// Wakes the threads of VPCs: another's network was connected to theirs.
+    pub(crate) fn ring_vpcs(&self, vpcs: BTreeSet<VpcId>) {
+        let held = self.held();
+        for (_, bell) in vpcs.into_iter().filter_map(|vpc| held.parts.get(&PartId::Vpc(vpc))) {
+            bell.ring();
+        }
+    }
+
     /// Wakes every part's thread: something that another may wait for has happened.
     pub(crate) fn ring_all(&self) {
         for (_, bell) in self.held().parts.values() {
@@ -282,6 +290,7 @@ impl Machine {
                             wanted.insert(INTERNET.to_owned());
                         }
                         wanted.extend(vpc.interfaces.iter().map(|interface| interface.id.to_string()));
+                        wanted.extend(vpc.gateway_endpoints.iter().map(|endpoint| endpoint.id.to_string()));
                         wanted.insert(vpc.id.to_string());
                     }
                     Some(Body::Edge(_)) => {

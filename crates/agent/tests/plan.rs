@@ -28,19 +28,17 @@ fn a_security_group_rule_becomes_a_packet_filter() {
     expect!["10.194.0.10, 10.194.1.10"].assert_eq(members(&set(&vpc, "sg-000000000000000b1/members")));
     // For all addresses: not tracked when the other direction lets every answer through, but for NAT gateways.
     expect![[r#"
-        meta l4proto 6 iifname @open_ingress_tcp oifname != @nat_gateways counter name sg-000000000000000ec5/egress/all/all/0.0.0.0/0 accept
-        meta l4proto 17 iifname @open_ingress_udp oifname != @nat_gateways counter name sg-000000000000000ec5/egress/all/all/0.0.0.0/0 accept
+        meta l4proto 6 iifname @open_ingress_tcp oifname != @always_tracked counter name sg-000000000000000ec5/egress/all/all/0.0.0.0/0 accept
+        meta l4proto 17 iifname @open_ingress_udp oifname != @always_tracked counter name sg-000000000000000ec5/egress/all/all/0.0.0.0/0 accept
         counter name sg-000000000000000ec5/egress/all/all/0.0.0.0/0 goto track_sender"#]]
     .assert_eq(&chain(&vpc, "sg-000000000000000ec5/egress"));
     expect![[r#"
         type filter hook forward priority 0; policy drop;
-        iifname "igw0" accept
-        iifname @nat_gateways accept
         ct state related accept
         ct state established ct direction original ct mark & 0x1 == 0x1 accept
         ct state established ct direction reply ct mark & 0x2 == 0x2 accept
         iifname vmap @sg_out
-        counter name denied/security-group-egress log prefix "denied/security-group-egress" group 1 snaplen 80"#]]
+        goto denied/security-group-egress"#]]
     .assert_eq(&chain(&vpc, "sg_egress"));
     eni(&mut vpc, TASK0).security_groups = vec![SG_ECS.into(), SG_DEFAULT.into()];
     expect![[r#"
@@ -59,9 +57,9 @@ fn a_network_acl_is_an_ordered_list_that_ends_with_a_denial() {
     vpc.network_acls[0].ingress =
         vec![entry(200, true, "10.0.0.0/8", Some((1024, 65535))), entry(100, false, "10.194.1.0/24", None)];
     expect![[r#"
-        ip saddr 10.194.1.0/24 counter name acl-0000000000000000a/ingress/100 log prefix "acl-0000000000000000a/ingress/100" group 1 snaplen 80 drop
+        ip saddr 10.194.1.0/24 counter name acl-0000000000000000a/ingress/100 log prefix "acl-0000000000000000a/ingress/100" group 1 snaplen 80 goto denied/network-acl-ingress
         meta l4proto 6 th dport 1024-65535 ip saddr 10.0.0.0/8 counter name acl-0000000000000000a/ingress/200 accept
-        counter name acl-0000000000000000a/ingress/default log prefix "acl-0000000000000000a/ingress/default" group 1 snaplen 80 drop"#]]
+        counter name acl-0000000000000000a/ingress/default log prefix "acl-0000000000000000a/ingress/default" group 1 snaplen 80 goto denied/network-acl-ingress"#]]
     .assert_eq(&chain(&vpc, "acl-0000000000000000a/ingress"));
 }
 
@@ -91,7 +89,8 @@ fn route_tables_are_kernel_tables_and_subnets_are_rules() {
         routes.chain(rules).collect::<Vec<_>>().join("\n")
     };
     expect![[r#"
-        500 10.194.0.0/16 blackhole
+        500 0.0.0.0/0 dev lo
+        500 10.194.0.0/16 dev lo
         1001 0.0.0.0/0 via 169.254.255.1 dev igw0 onlink
         1001 10.194.0.0/16 throw
         1002 0.0.0.0/0 via 10.194.0.20 dev e0000000000a020 onlink
@@ -103,28 +102,39 @@ fn route_tables_are_kernel_tables_and_subnets_are_rules() {
         200 mark None Table(500)
         300 mark None Blackhole"#]]
     .assert_eq(&print(&vpc));
-    // Without the gateway and the interface that routes lead to, they are black holes.
+    // Without the gateway and the interface that routes lead to, they lead nowhere.
     vpc.internet_gateway = false;
     vpc.interfaces.retain(|interface| interface.id.as_str() != NAT);
     let text = print(&vpc);
-    assert!(text.contains("1001 0.0.0.0/0 blackhole") && text.contains("1002 0.0.0.0/0 blackhole"), "{text}");
+    assert!(text.contains("1001 0.0.0.0/0 dev lo") && text.contains("1002 0.0.0.0/0 dev lo"), "{text}");
 }
 
 #[test]
 fn a_nat_gateway_translates_to_its_own_address_and_takes_nothing_from_outside() {
     let plan = compile(&article(VPC)).unwrap();
-    let table = plan.legs[&NAT.into()].inside.table.as_ref().unwrap();
+    let table = plan.legs[NAT].inside.table.as_ref().unwrap();
     expect![[r#"
         table ip nat_gateway {
+          counter denied/nat-gateway
           chain forward {
             type filter hook forward priority 0; policy drop;
             ct state established,related accept
-            ip daddr 10.194.0.0/16 drop
-            ct state new ip saddr 10.194.0.0/16 accept
+            ip saddr 10.194.0.20/32 drop
+            ct state invalid ip saddr 10.194.0.0/16 meta l4proto 6 reject with tcp reset
+            ct state new ip saddr 10.194.0.0/16 meta l4proto 1 accept
+            ct state new ip saddr 10.194.0.0/16 meta l4proto 6 accept
+            ct state new ip saddr 10.194.0.0/16 meta l4proto 17 accept
+            counter name denied/nat-gateway
           }
           chain input {
             type filter hook input priority 0; policy drop;
             ct state established,related accept
+            counter name denied/nat-gateway
+          }
+          chain pieces {
+            type filter hook prerouting priority -450; policy accept;
+            meta l4proto 1 ip frag-off & 0x3fff != 0 drop
+            meta l4proto 6 ip frag-off & 0x3fff != 0 drop
           }
           chain translate {
             type nat hook postrouting priority 100; policy accept;
@@ -134,7 +144,7 @@ fn a_nat_gateway_translates_to_its_own_address_and_takes_nothing_from_outside() 
           }
         }"#]]
     .assert_eq(&table.to_string());
-    assert!(plan.legs[&TASK0.into()].inside.table.is_none());
+    assert!(plan.legs[TASK0].inside.table.is_none());
 }
 
 #[test]

@@ -246,7 +246,19 @@ fn intervals_grow_and_shrink_and_packets_are_counted_by_interface() {
             let next = table(step);
             commit("t", &diff(&last, &next), Some(generation().unwrap())).unwrap();
             last = next;
-            let ends = [[0, 255], [1, 0], [1, 10], [1, 19], [1, 20], [1, 255], [2, 0], [3, 4], [3, 5], [3, 9], [3, 10]];
+            let ends = [
+                [0, 255],
+                [1, 0],
+                [1, 10],
+                [1, 19],
+                [1, 20],
+                [1, 255],
+                [2, 0],
+                [3, 4],
+                [3, 5],
+                [3, 9],
+                [3, 10],
+            ];
             found.push(ends.map(|end| hits(&[end])));
         }
         assert_eq!(

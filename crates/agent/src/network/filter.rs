@@ -13,7 +13,7 @@ use sys::nft::{
     Base, Chain, Expression as E, Field, Hook, Kind, Operator, Rule, Set, State, Table, Type, Value, Verdict,
 };
 
-use super::plan::{DNS, INTERNET_GATEWAY, Leg, TASK_METADATA};
+use super::plan::{DNS, INTERNET_GATEWAY, Leg, NOWHERE, TASK_METADATA, endpoint_link, peering_link};
 use super::{network_acl, security_group};
 
 /// The table's name in the VPC's namespace.
@@ -36,6 +36,34 @@ pub const INGRESS_DENIED: &str = "denied/security-group-ingress";
 pub const NO_SERVICE: &str = "denied/router";
 /// The group of the log that refused packets are handed to.
 pub const LOG_GROUP: u16 = 1;
+/// Packets that an entry of their subnet's network ACL, or its `*`, does not let out.
+pub const NOT_LET_OUT: &str = "denied/network-acl-egress";
+/// Packets that an entry of a subnet's network ACL, or its `*`, does not let in.
+pub const NOT_LET_IN: &str = "denied/network-acl-ingress";
+/// Packets for which the subnet's route table has no route, or one whose target is gone.
+pub const NO_ROUTE: &str = "denied/no-route";
+/// Packets to an address of the VPC that no interface has.
+pub const NO_INTERFACE: &str = "denied/no-interface";
+
+/// Why a packet is dropped, and by which field its interface is known: the sender's, or the receiver's where its side
+/// decides.
+pub(super) const REASONS: [(&str, Field); 12] = [
+    (SPOOFED, Field::InputInterface),
+    (MISDIRECTED, Field::OutputInterface),
+    (INVALID, Field::InputInterface),
+    (NO_PUBLIC_ADDRESS, Field::InputInterface),
+    (NOT_ADDRESSED, Field::InputInterface),
+    (EGRESS_DENIED, Field::InputInterface),
+    (INGRESS_DENIED, Field::OutputInterface),
+    (NO_SERVICE, Field::InputInterface),
+    (NOT_LET_OUT, Field::InputInterface),
+    (NOT_LET_IN, Field::OutputInterface),
+    (NO_ROUTE, Field::InputInterface),
+    (NO_INTERFACE, Field::InputInterface),
+];
+
+/// The reasons that are in no flow record, or are logged where they are found.
+const UNLOGGED: [&str; 6] = [NOT_ADDRESSED, NO_SERVICE, NOT_LET_OUT, NOT_LET_IN, NO_ROUTE, NO_INTERFACE];
 
 /// TCP through an internet gateway: 1500 bytes less the IP and TCP headers.
 const INTERNET_SEGMENT: u16 = 1460;
@@ -85,8 +113,9 @@ pub(super) fn accept() -> E {
     E::Verdict(Verdict::Accept)
 }
 
-pub(super) fn drop() -> E {
-    E::Verdict(Verdict::Drop)
+/// Drops and counts, for the reason and for the interface.
+pub(super) fn deny(reason: &str) -> E {
+    E::Verdict(Verdict::Goto(reason.to_owned()))
 }
 
 pub(super) fn link(name: &str) -> Value {
@@ -117,13 +146,30 @@ fn to(name: &str) -> E {
 pub(super) fn table(vpc: &Vpc, legs: &[Leg<'_>], dns: Ipv4Addr) -> Table {
     let table = Table { name: TABLE.to_owned(), ..Table::default() };
     let mut writer = Writer { table };
+    denials(&mut writer);
     facts(&mut writer, vpc, legs);
-    classify(&mut writer);
+    peerings(&mut writer, vpc);
+    classify(&mut writer, vpc);
     internet_gateway(&mut writer);
     network_acl::write(&mut writer, vpc);
     security_group::write(&mut writer, vpc, legs);
     input(&mut writer, dns);
     writer.table
+}
+
+/// A chain a reason. What it counts by interface costs nothing until a packet is dropped. A network ACL logs by itself,
+/// with the entry's name; what has found no interface of the VPC, or no way to one, is in no flow record.
+fn denials(writer: &mut Writer) {
+    for (reason, field) in REASONS {
+        writer.set(reason, Set::counters(Type::Interface));
+        let total = writer.count(reason);
+        let own = E::CountBy { field, set: reason.to_owned() };
+        let mut last = vec![E::Verdict(Verdict::Drop)];
+        if !UNLOGGED.contains(&reason) {
+            last.insert(0, log(reason));
+        }
+        writer.chain(reason, vec![vec![total], vec![own], last]);
+    }
 }
 
 /// One element an interface, a public address or a subnet: what changes most often changes least.
@@ -133,7 +179,8 @@ fn facts(writer: &mut Writer, vpc: &Vpc, legs: &[Leg<'_>]) {
         ("eni_address", Set::new(&[Type::Interface, Type::Ipv4])),
         ("eni_unchecked", Set::new(&[Type::Interface])),
         ("subnet_eni", Set::new(&[Type::Mark, Type::Interface])),
-        ("nat_gateways", Set::new(&[Type::Interface])),
+        ("any_destination", Set::new(&[Type::Interface])),
+        ("no_services", Set::new(&[Type::Interface])),
         ("public_to_private", Set::map(&[Type::Ipv4], Type::Ipv4)),
         ("private_to_public", Set::map(&[Type::Ipv4], Type::Ipv4)),
         ("has_public", Set::new(&[Type::Ipv4])),
@@ -148,9 +195,7 @@ fn facts(writer: &mut Writer, vpc: &Vpc, legs: &[Leg<'_>]) {
         writer.element("eni_address", vec![name.clone(), address.clone()], None);
         if !leg.interface.source_dest_check || leg.is_nat_gateway() {
             writer.element("eni_unchecked", vec![name.clone()], None);
-        }
-        if leg.is_nat_gateway() {
-            writer.element("nat_gateways", vec![name], None);
+            writer.element("any_destination", vec![name], None);
         }
         if let Some(public) = leg.interface.public_address.filter(|_| vpc.internet_gateway) {
             let public = Value::Ipv4(public);
@@ -159,11 +204,39 @@ fn facts(writer: &mut Writer, vpc: &Vpc, legs: &[Leg<'_>]) {
             writer.element("has_public", vec![address], None);
         }
     }
+    for name in ["any_destination", "no_services"] {
+        writer.element(name, vec![link(INTERNET_GATEWAY)], None);
+    }
+    // A gateway endpoint sends from the service's addresses alone, under no subnet's table and ACL.
+    for endpoint in &vpc.gateway_endpoints {
+        let name = link(&endpoint_link(&endpoint.id));
+        writer.element("eni_subnet", vec![name.clone()], Some(Value::Mark(0)));
+        for address in &endpoint.addresses {
+            writer.element("eni_address", vec![name.clone(), Value::Ipv4(*address)], None);
+        }
+        writer.element("no_services", vec![name], None);
+    }
+}
+
+/// From a peered VPC only its own addresses come, and they find interfaces alone: no table and no gateway of this VPC.
+fn peerings(writer: &mut Writer, vpc: &Vpc) {
+    writer.set("peered", Set::map(&[Type::Interface], Type::Verdict));
+    for peering in &vpc.peerings {
+        let (name, chain) = (link(&peering_link(&peering.id)), format!("{}/source", peering.id));
+        let own = |range: &Ipv4Net| {
+            vec![E::Within(Field::Source, Operator::Is, range.trunc()), E::SetMark(0), accept()]
+        };
+        writer.chain(&chain, peering.cidr_blocks.iter().map(own).collect());
+        let to = Value::Verdict(Verdict::Jump(chain));
+        writer.element("peered", vec![name.clone()], Some(to));
+        writer.element("any_destination", vec![name.clone()], None);
+        writer.element("no_services", vec![name], None);
+    }
 }
 
 /// Who sent it, and which subnet's route table holds. A packet to an interface that has another address is dropped
 /// too: both are the source/destination check.
-fn classify(writer: &mut Writer) {
+fn classify(writer: &mut Writer, vpc: &Vpc) {
     use Field::{Destination, InputInterface, OutputInterface, Source};
     let mark = || E::SetMarkFrom { fields: vec![InputInterface], map: "eni_subnet".to_owned() };
     let rules = vec![
@@ -171,16 +244,19 @@ fn classify(writer: &mut Writer) {
         vec![from(INTERNET_GATEWAY), E::SetMark(0), accept()],
         vec![is_in(&[InputInterface, Source], "eni_address"), mark(), accept()],
         vec![is_in(&[InputInterface], "eni_unchecked"), mark(), accept()],
-        vec![writer.count(SPOOFED), log(SPOOFED)],
+        vec![verdict_of(InputInterface, "peered")],
+        vec![deny(SPOOFED)],
     ];
     // Before conntrack, so that a spoofed packet leaves no flow behind.
     writer.base("classify", filter(Hook::Prerouting, -300, false), rules);
-    let rules = vec![
-        vec![to(INTERNET_GATEWAY), accept()],
+    let mut rules = vec![
         vec![is_in(&[OutputInterface, Destination], "eni_address"), accept()],
-        vec![is_in(&[OutputInterface], "eni_unchecked"), accept()],
-        vec![writer.count(MISDIRECTED), log(MISDIRECTED)],
+        vec![is_in(&[OutputInterface], "any_destination"), accept()],
     ];
+    for range in &vpc.cidr_blocks {
+        rules.push(vec![to(NOWHERE), E::Within(Destination, Operator::Is, *range), deny(NO_INTERFACE)]);
+    }
+    rules.extend([vec![to(NOWHERE), deny(NO_ROUTE)], vec![deny(MISDIRECTED)]]);
     writer.base("check_destination", filter(Hook::Forward, -40, false), rules);
 }
 
@@ -193,22 +269,14 @@ fn internet_gateway(writer: &mut Writer) {
     writer.base("igw_out", nat(Hook::Postrouting, 100), vec![rule]);
     let rules = vec![
         // Such a packet would not be translated.
-        vec![E::State(vec![State::Invalid]), writer.count(INVALID), log(INVALID), drop()],
+        vec![E::State(vec![State::Invalid]), deny(INVALID)],
         vec![
             to(INTERNET_GATEWAY),
             E::Original(true),
             is_not_in(&[Field::Source], "has_public"),
-            writer.count(NO_PUBLIC_ADDRESS),
-            log(NO_PUBLIC_ADDRESS),
-            drop(),
+            deny(NO_PUBLIC_ADDRESS),
         ],
-        vec![
-            from(INTERNET_GATEWAY),
-            E::Original(true),
-            E::DestinationTranslated(false),
-            writer.count(NOT_ADDRESSED),
-            drop(),
-        ],
+        vec![from(INTERNET_GATEWAY), E::Original(true), E::DestinationTranslated(false), deny(NOT_ADDRESSED)],
     ];
     writer.base("igw_guard", filter(Hook::Forward, -30, true), rules);
     let clamp = |end| vec![end, E::Protocol(6), E::ClampSegment(INTERNET_SEGMENT)];
@@ -228,31 +296,28 @@ pub(super) fn network_acl_bases(writer: &mut Writer) {
 }
 
 /// The base chains of security groups. A tracked flow goes on whatever becomes of its rule: bit 1 of its mark says
-/// that the sender's side tracks it, bit 2 that the receiver's does. What is not tracked is looked up again and again.
+/// that the sender's side tracks it, bit 2 that the receiver's does. What is not tracked is looked up again and again. The
+/// maps have a verdict for every link that no group is asked about.
 pub(super) fn security_group_bases(writer: &mut Writer) {
     let tracked = |original, bit| {
         vec![E::State(vec![State::Established]), E::Original(original), E::FlowMark(bit), accept()]
     };
     let related = || vec![E::State(vec![State::Related]), accept()];
     let rules = vec![
-        vec![from(INTERNET_GATEWAY), accept()],
-        vec![is_in(&[Field::InputInterface], "nat_gateways"), accept()],
         related(),
         tracked(true, security_group::SENDER),
         tracked(false, security_group::RECEIVER),
         // `jump`, not `goto`, in the map: else the counter behind it would never count.
         vec![verdict_of(Field::InputInterface, "sg_out")],
-        vec![writer.count(EGRESS_DENIED), log(EGRESS_DENIED)],
+        vec![deny(EGRESS_DENIED)],
     ];
     writer.base("sg_egress", filter(Hook::Forward, 0, false), rules);
     let rules = vec![
-        vec![to(INTERNET_GATEWAY), accept()],
-        vec![is_in(&[Field::OutputInterface], "nat_gateways"), accept()],
         related(),
         tracked(true, security_group::RECEIVER),
         tracked(false, security_group::SENDER),
         vec![verdict_of(Field::OutputInterface, "sg_in")],
-        vec![writer.count(INGRESS_DENIED), log(INGRESS_DENIED)],
+        vec![deny(INGRESS_DENIED)],
     ];
     writer.base("sg_ingress", filter(Hook::Forward, 10, false), rules);
 }
@@ -269,13 +334,13 @@ fn input(writer: &mut Writer, dns: Ipv4Addr) {
     };
     let mut rules = vec![
         vec![from("lo"), accept()],
-        vec![from(INTERNET_GATEWAY), writer.count(NO_SERVICE), drop()],
+        vec![is_in(&[Field::InputInterface], "no_services"), deny(NO_SERVICE)],
         vec![E::State(vec![State::Established, State::Related]), accept()],
     ];
     for address in [dns, DNS] {
         rules.extend([at(address, 17, 53), at(address, 6, 53)]);
     }
     rules.push(at(TASK_METADATA, 6, 80));
-    rules.push(vec![writer.count(NO_SERVICE)]);
+    rules.push(vec![deny(NO_SERVICE)]);
     writer.base("input", filter(Hook::Input, 0, false), rules);
 }

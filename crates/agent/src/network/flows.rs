@@ -6,7 +6,32 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use sys::conntrack::{Flow, forget};
 
-use super::{NetworkError, VpcPlan};
+use super::{NetworkError, PeeringPlan, VpcPlan};
+
+/// What a VPC's flows depend on. Only when it changes flows are looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Interfaces with their private and public addresses.
+    interfaces: BTreeSet<(String, Ipv4Addr, Option<Ipv4Addr>)>,
+    peerings: BTreeSet<PeeringPlan>,
+}
+
+impl Standing {
+    pub(super) fn new(plan: &VpcPlan) -> Self {
+        let interface =
+            |(name, leg): (&String, &super::LegPlan)| Some((name.clone(), leg.address?, leg.public));
+        Self {
+            interfaces: plan.legs.iter().filter_map(interface).collect(),
+            peerings: plan.peerings.iter().cloned().collect(),
+        }
+    }
+
+    /// The ranges of the peering connections that are no more.
+    fn closed_since(&self, before: Option<&Self>) -> Vec<Ipv4Net> {
+        let gone = before.into_iter().flat_map(|before| before.peerings.difference(&self.peerings));
+        gone.flat_map(|peering| peering.cidr_blocks.iter().copied()).collect()
+    }
+}
 
 /// The addresses of a VPC by which a flow is judged.
 #[derive(Debug)]
@@ -16,13 +41,21 @@ pub(super) struct Addresses {
     public: BTreeMap<Ipv4Addr, Ipv4Addr>,
     /// Addresses that another interface has now.
     reused: BTreeSet<Ipv4Addr>,
+    /// Ranges that were behind a peering connection which is no more.
+    closed: Vec<Ipv4Net>,
 }
 
 impl Addresses {
-    pub(super) fn new(plan: &VpcPlan, reused: BTreeSet<Ipv4Addr>) -> Self {
-        let private = plan.legs.values().map(|leg| leg.address).chain([plan.dns]).collect();
-        let public = plan.legs.values().filter_map(|leg| Some((leg.public?, leg.address))).collect();
-        Self { ranges: plan.cidr_blocks.clone(), private, public, reused }
+    pub(super) fn new(
+        plan: &VpcPlan,
+        reused: BTreeSet<Ipv4Addr>,
+        now: &Standing,
+        before: Option<&Standing>,
+    ) -> Self {
+        let private = plan.legs.values().filter_map(|leg| leg.address).chain([plan.dns]).collect();
+        let public = plan.legs.values().filter_map(|leg| Some((leg.public?, leg.address?))).collect();
+        let closed = now.closed_since(before);
+        Self { ranges: plan.cidr_blocks.clone(), private, public, reused, closed }
     }
 
     /// Whether a flow belongs to interfaces that are there, under the public addresses that they have.
@@ -37,7 +70,8 @@ impl Addresses {
 
     fn has(&self, address: Ipv4Addr) -> bool {
         let inside = self.ranges.iter().any(|range| range.contains(&address));
-        !self.reused.contains(&address) && (!inside || self.private.contains(&address))
+        let closed = self.closed.iter().any(|range| range.contains(&address));
+        !closed && !self.reused.contains(&address) && (!inside || self.private.contains(&address))
     }
 
     /// Forgets the flows of the calling thread's namespace, a router's, that do not stand: who gets an address next

@@ -15,12 +15,12 @@ mod listening;
 mod matches;
 mod nat_gateway;
 mod network_acl;
+mod peering;
 mod plan;
 mod security_group;
 mod vpc;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -28,12 +28,16 @@ use sys::{netns, nft};
 use types::{NetworkInterfaceId, VpcId};
 
 pub use filter::{
-    EGRESS_DENIED, INGRESS_DENIED, INVALID, LOG_GROUP, MISDIRECTED, NO_PUBLIC_ADDRESS, NO_SERVICE,
-    NOT_ADDRESSED, SPOOFED, TABLE,
+    EGRESS_DENIED, INGRESS_DENIED, INVALID, LOG_GROUP, MISDIRECTED, NO_INTERFACE, NO_PUBLIC_ADDRESS,
+    NO_ROUTE, NO_SERVICE, NOT_ADDRESSED, NOT_LET_IN, NOT_LET_OUT, SPOOFED, TABLE,
 };
 pub use internet::{HOST, Outside};
 pub use listening::Listening;
-pub use plan::{InternetPlan, LegPlan, NamespacePlan, PlanError, VpcPlan, compile, internet_link, leg_link};
+pub use nat_gateway::UNSOLICITED;
+pub use plan::{
+    InternetPlan, LegPlan, NamespacePlan, PeeringPlan, PlanError, VpcPlan, compile, endpoint_link,
+    internet_link, leg_link, peering_link,
+};
 pub use security_group::{Direction, rule_counter};
 
 /// The name of the namespace where public addresses are.
@@ -72,10 +76,12 @@ struct Written {
 #[derive(Debug, Default)]
 struct Memory {
     filter: Option<Written>,
-    /// The leg's number in the router, and what its namespace was made to be.
-    inside: BTreeMap<NetworkInterfaceId, (u32, NamespacePlan)>,
-    /// Interfaces and public addresses for which stale flows were looked for.
-    addresses: Option<BTreeSet<(NetworkInterfaceId, Ipv4Addr, Option<Ipv4Addr>)>>,
+    /// By namespace: the leg's number in the router, and what the namespace was made to be.
+    inside: BTreeMap<String, (u32, NamespacePlan)>,
+    /// The peering connections that were found whole: the link, its number in the router.
+    peerings: BTreeMap<String, u32>,
+    /// What there was when stale flows were looked for last.
+    flows: Option<flows::Standing>,
 }
 
 /// What this process knows of the `internet` namespace.
@@ -90,6 +96,8 @@ struct Known {
 pub struct Network {
     folder: PathBuf,
     vpcs: Mutex<BTreeMap<VpcId, Arc<Mutex<Memory>>>>,
+    /// Held while two routers are connected, so that only one of the two connects them.
+    joining: Mutex<()>,
     /// What the `internet` namespace should be; held while it is changed.
     outside: Mutex<Known>,
     /// See [`Network::logs`].
@@ -106,6 +114,7 @@ impl Network {
         Self {
             folder: state.join("netns"),
             vpcs: Mutex::default(),
+            joining: Mutex::default(),
             outside: Mutex::default(),
             logs: OnceLock::new(),
         }
@@ -127,7 +136,9 @@ impl Network {
     }
 
     /// The packets that each counter of a VPC has counted: those of [`rule_counter`], and the refusals, whose names
-    /// begin with `denied/`. None for a VPC without a namespace.
+    /// begin with `denied/`: `denied/<reason>` of all packets, `denied/<reason>/<interface id>` of those whose interface
+    /// it was (the sender's, or the receiver's where its side decides), which is there once it has counted. None for a
+    /// VPC without a namespace.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -136,7 +147,43 @@ impl Network {
         if !netns::exists(&path) {
             return Ok(None);
         }
-        Ok(Some(netns::within(&path, || nft::counters(TABLE))??))
+        let (mut counters, by_link) = netns::within(&path, || {
+            let by_link = filter::REASONS.map(|(reason, _)| (reason, nft::interface_counters(TABLE, reason)));
+            Ok::<_, sys::Error>((nft::counters(TABLE)?, by_link))
+        })??;
+        let interfaces = self.interfaces()?;
+        for (reason, by_link) in by_link {
+            for (link, packets) in by_link? {
+                if let Some(interface) = interfaces.get(&link) {
+                    counters.insert(format!("{reason}/{interface}"), packets);
+                }
+            }
+        }
+        counters.insert(UNSOLICITED.to_owned(), 0);
+        for gateway in self.nat_gateways(vpc) {
+            let path = self.path(&gateway);
+            let own = netns::within(&path, || nft::counters(nat_gateway::TABLE))??;
+            let packets = own.get(UNSOLICITED).copied().unwrap_or_default();
+            *counters.entry(UNSOLICITED.to_owned()).or_default() += packets;
+            counters.insert(format!("{UNSOLICITED}/{gateway}"), packets);
+        }
+        Ok(Some(counters))
+    }
+
+    /// The interfaces that have a namespace, by the name of their link.
+    fn interfaces(&self) -> Result<BTreeMap<String, NetworkInterfaceId>, NetworkError> {
+        let names = netns::list(&self.folder)?;
+        let names = names.iter().filter_map(|path| path.file_name()?.to_str());
+        let interfaces = names.filter(|name| name.starts_with(NetworkInterfaceId::PREFIX));
+        Ok(interfaces.map(NetworkInterfaceId::from).map(|id| (leg_link(&id), id)).collect())
+    }
+
+    /// The namespaces of a VPC's NAT gateways, as far as this process has looked at them.
+    fn nat_gateways(&self, vpc: &VpcId) -> Vec<String> {
+        let memory = self.memory(vpc);
+        let memory = lock(&memory);
+        let gateways = memory.inside.iter().filter(|(_, (_, plan))| plan.table.is_some());
+        gateways.map(|(name, _)| name.clone()).filter(|name| netns::exists(&self.path(name))).collect()
     }
 
     /// Removes the namespaces that nothing wants, such as those a crash left behind. The folder is read before

@@ -3,7 +3,7 @@
 use desired::{NetworkAcl, NetworkAclEntry, Vpc};
 use sys::nft::{Expression as E, Field, Operator, Rule, Set, Type, Value, Verdict};
 
-use super::filter::{Writer, accept, drop, log, network_acl_bases};
+use super::filter::{NOT_LET_IN, NOT_LET_OUT, Writer, accept, deny, log, network_acl_bases};
 use super::matches;
 
 pub(super) fn write(writer: &mut Writer, vpc: &Vpc) {
@@ -24,6 +24,7 @@ pub(super) fn write(writer: &mut Writer, vpc: &Vpc) {
 
 fn chain(writer: &mut Writer, acl: &NetworkAcl, direction: &str, end: Field, entries: &[NetworkAclEntry]) {
     let name = format!("{}/{direction}", acl.id);
+    let reason = if end == Field::Source { NOT_LET_IN } else { NOT_LET_OUT };
     let mut entries: Vec<&NetworkAclEntry> = entries.iter().collect();
     entries.sort_by_key(|entry| entry.number);
     let mut rules: Vec<Rule> = Vec::new();
@@ -37,12 +38,12 @@ fn chain(writer: &mut Writer, acl: &NetworkAcl, direction: &str, end: Field, ent
         if entry.allow {
             rule.push(accept());
         } else {
-            rule.extend([log(&counter), drop()]);
+            rule.extend([log(&counter), deny(reason)]);
         }
         rules.push(rule);
     }
     // What AWS shows as `*`.
     let counter = format!("{name}/default");
-    rules.push(vec![writer.count(&counter), log(&counter), drop()]);
+    rules.push(vec![writer.count(&counter), log(&counter), deny(reason)]);
     writer.chain(&name, rules);
 }

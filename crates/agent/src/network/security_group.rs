@@ -2,17 +2,19 @@
 //!
 //! What is tracked follows the page "Amazon EC2 security group connection tracking": a TCP or UDP flow is not tracked
 //! when a rule lets it in (or out) for all addresses and the interface's rules of the other direction let all answers
-//! through on every port to all addresses; unless it runs through a NAT gateway. ICMP always is.
+//! through on every port to all addresses; unless it runs through a NAT gateway or an interface endpoint. ICMP always is.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
-use desired::{Peer, Protocol, Rule as GroupRule, SecurityGroup, Vpc};
+use desired::{InterfaceKind, Peer, Protocol, Rule as GroupRule, SecurityGroup, Vpc};
+use ipnet::Ipv4Net;
 use sys::nft::{Expression as E, Field, Operator, Rule, Set, State, Type, Value, Verdict};
-use types::SecurityGroupId;
+use types::{PrefixListId, SecurityGroupId};
 
 use super::filter::{Writer, accept, is_in, is_not_in, link, security_group_bases};
 use super::matches;
-use super::plan::Leg;
+use super::plan::{INTERNET_GATEWAY, Leg, endpoint_link, peering_link};
 
 /// The flow mark's bit of the side that sent the first packet.
 pub(super) const SENDER: u32 = 1;
@@ -98,6 +100,11 @@ pub fn rule_counter(group: &SecurityGroupId, direction: Direction, rule: &GroupR
     format!("{group}/{}/{protocol}/{ports}/{peer}", direction.name())
 }
 
+/// The links of [`Leg::is_always_tracked`].
+const ALWAYS_TRACKED: &str = "always_tracked";
+/// The chain of what may only answer.
+const ANSWERS: &str = "answers";
+
 /// The set of the private addresses of a group's interfaces.
 fn members(group: &SecurityGroupId) -> String {
     format!("{group}/members")
@@ -113,8 +120,21 @@ pub(super) fn write(writer: &mut Writer, vpc: &Vpc, legs: &[Leg<'_>]) {
     for group in &vpc.security_groups {
         writer.set(&members(&group.id), Set::new(&[Type::Ipv4]));
     }
-    for leg in legs.iter().filter(|leg| !leg.is_nat_gateway()) {
-        interface(writer, vpc, leg);
+    for list in &vpc.prefix_lists {
+        writer.set(&entries(&list.id), Set::intervals(merged(&list.entries)));
+    }
+    peers(writer, vpc);
+    outside(writer, vpc);
+    writer.set(ALWAYS_TRACKED, Set::new(&[Type::Interface]));
+    for leg in legs {
+        if leg.is_always_tracked() {
+            writer.element(ALWAYS_TRACKED, vec![link(&leg.link())], None);
+        }
+        if leg.is_nat_gateway() {
+            pass(writer, &leg.link(), Verdict::Accept, Verdict::Accept);
+        } else {
+            interface(writer, vpc, leg);
+        }
     }
     // Only a flow's first packets decide whether it is tracked: a rule that is changed later does not catch it.
     for (chain, bit) in [("track_sender", SENDER), ("track_receiver", RECEIVER)] {
@@ -132,6 +152,58 @@ pub(super) fn write(writer: &mut Writer, vpc: &Vpc, legs: &[Leg<'_>]) {
     security_group_bases(writer);
 }
 
+/// The set of a prefix list's ranges.
+fn entries(list: &PrefixListId) -> String {
+    format!("{list}/entries")
+}
+
+/// Ranges as the kernel keeps them: in order, and none that overlaps or touches another.
+fn merged(entries: &[Ipv4Net]) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+    let mut ends: Vec<_> = entries.iter().map(|range| (range.network(), range.broadcast())).collect();
+    ends.sort_unstable();
+    let mut ranges: Vec<(Ipv4Addr, Ipv4Addr)> = Vec::new();
+    for (first, last) in ends {
+        match ranges.last_mut() {
+            Some((_, end)) if u32::from(first) <= u32::from(*end).saturating_add(1) => *end = last.max(*end),
+            _ => ranges.push((first, last)),
+        }
+    }
+    ranges
+}
+
+/// The groups of peered VPCs. Their members are known by link and address: another peer may have the same address.
+fn peers(writer: &mut Writer, vpc: &Vpc) {
+    for peering in &vpc.peerings {
+        let name = link(&peering_link(&peering.id));
+        let own = |id: &SecurityGroupId| vpc.security_groups.iter().any(|known| known.id == *id);
+        for group in peering.security_groups.iter().filter(|group| !own(&group.id)) {
+            let set = members(&group.id);
+            writer.set(&set, Set::new(&[Type::Interface, Type::Ipv4]));
+            for address in &group.members {
+                writer.element(&set, vec![name.clone(), Value::Ipv4(*address)], None);
+            }
+        }
+    }
+}
+
+/// A link that no group is asked about: what may come from it, what may go to it.
+fn pass(writer: &mut Writer, name: &str, out: Verdict, into: Verdict) {
+    writer.element(Direction::Egress.map(), vec![link(name)], Some(Value::Verdict(out)));
+    writer.element(Direction::Ingress.map(), vec![link(name)], Some(Value::Verdict(into)));
+}
+
+/// What is behind these links has been asked elsewhere, or has no groups. A gateway endpoint begins nothing.
+fn outside(writer: &mut Writer, vpc: &Vpc) {
+    writer.chain(ANSWERS, vec![vec![E::Original(false), accept()]]);
+    pass(writer, INTERNET_GATEWAY, Verdict::Accept, Verdict::Accept);
+    for peering in &vpc.peerings {
+        pass(writer, &peering_link(&peering.id), Verdict::Accept, Verdict::Accept);
+    }
+    for endpoint in &vpc.gateway_endpoints {
+        pass(writer, &endpoint_link(&endpoint.id), Verdict::Jump(ANSWERS.to_owned()), Verdict::Accept);
+    }
+}
+
 fn interface(writer: &mut Writer, vpc: &Vpc, leg: &Leg<'_>) {
     let name = link(&leg.link());
     let ids: BTreeSet<&SecurityGroupId> = leg.interface.security_groups.iter().collect();
@@ -143,7 +215,8 @@ fn interface(writer: &mut Writer, vpc: &Vpc, leg: &Leg<'_>) {
     for direction in [Direction::Ingress, Direction::Egress] {
         for protocol in [Protocol::Tcp, Protocol::Udp] {
             let mut rules = groups.iter().flat_map(|group| direction.rules(group));
-            if rules.any(|rule| opens(rule, protocol) && matches::every_port(rule.ports)) {
+            let opens = rules.any(|rule| opens(rule, protocol) && matches::every_port(rule.ports));
+            if opens && leg.interface.kind != InterfaceKind::Endpoint {
                 writer.element(&direction.open(protocol), vec![name.clone()], None);
             }
         }
@@ -160,6 +233,11 @@ fn interface(writer: &mut Writer, vpc: &Vpc, leg: &Leg<'_>) {
         };
         writer.element(direction.map(), vec![name.clone()], Some(Value::Verdict(Verdict::Jump(to))));
     }
+}
+
+/// Whether a group is a peered VPC's.
+fn is_peers(vpc: &Vpc, id: &SecurityGroupId) -> bool {
+    vpc.peerings.iter().any(|peering| peering.security_groups.iter().any(|group| group.id == *id))
 }
 
 /// Whether a rule lets TCP or UDP through for all addresses.
@@ -182,6 +260,10 @@ fn group_rule(
         Peer::Group(id) if vpc.security_groups.iter().any(|known| known.id == *id) => {
             vec![is_in(&[address], &members(id))]
         }
+        Peer::Group(id) if is_peers(vpc, id) => vec![is_in(&[other, address], &members(id))],
+        Peer::PrefixList(id) if vpc.prefix_lists.iter().any(|known| known.id == *id) => {
+            vec![is_in(&[address], &entries(id))]
+        }
         // A stale rule: the group is gone, so that nothing is in it.
         Peer::Group(_) | Peer::PrefixList(_) => return Vec::new(),
     };
@@ -194,7 +276,7 @@ fn group_rule(
         if opens(rule, transport) {
             untracked.extend([
                 is_in(&[own], &direction.other().open(transport)),
-                is_not_in(&[other], "nat_gateways"),
+                is_not_in(&[other], ALWAYS_TRACKED),
                 count.clone(),
                 accept(),
             ]);

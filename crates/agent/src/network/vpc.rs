@@ -10,27 +10,30 @@ use std::os::fd::AsFd;
 use desired::Vpc;
 use sys::netlink::{Hop, Link, Netlink, Route, VethEnd};
 use sys::netns;
-use types::{NetworkInterfaceId, VpcId};
+use types::{NetworkInterfaceId, VpcEndpointId, VpcId};
 
-use super::flows::Addresses;
-use super::plan::{GATEWAY_MAC, INTERFACE, INTERNET_GATEWAY, LOCAL_TABLE, VPC_MTU, leg_link};
-use super::{LegPlan, Memory, Network, NetworkError, VpcPlan, compile, converge, lock};
+use super::flows::{Addresses, Standing};
+use super::plan::{GATEWAY_MAC, INTERFACE, INTERNET_GATEWAY, LOCAL_TABLE, NOWHERE, endpoint_link, leg_link};
+use super::{LegPlan, Memory, Network, NetworkError, VpcPlan, compile, converge, lock, peering};
 
-/// The plan's legs by the name of their link.
-type ByLink<'a> = BTreeMap<&'a str, (&'a NetworkInterfaceId, &'a LegPlan)>;
+/// The plan's legs by the name of their link, with the name of their namespace.
+type ByLink<'a> = BTreeMap<&'a str, (&'a str, &'a LegPlan)>;
 
 impl Network {
-    /// Makes a VPC's network what it should be. May be repeated at any time; what is right already is left alone.
+    /// Makes a VPC's network what it should be. May be repeated at any time; what is right already is left alone. A
+    /// peering connection whose other VPC has no network yet leads nowhere. Gives back the VPCs to which the router was
+    /// connected: each is to be applied as well, as it looks after its own end.
     ///
     /// # Errors
     /// When the VPC contradicts itself or the kernel refuses: it is to be tried again.
-    pub fn apply(&self, vpc: &Vpc) -> Result<(), NetworkError> {
+    pub fn apply(&self, vpc: &Vpc) -> Result<BTreeSet<VpcId>, NetworkError> {
         let mut plan = compile(vpc)?;
         if !self.logs() {
             plan.router.table = plan.router.table.map(sys::nft::Table::without_logs);
         }
         if plan.legs.is_empty() {
-            return self.remove(&vpc.id);
+            self.remove(&vpc.id)?;
+            return Ok(BTreeSet::new());
         }
         let memory = self.memory(&vpc.id);
         let mut memory = lock(&memory);
@@ -59,7 +62,7 @@ impl Network {
             // A process with a socket in the namespace keeps it alive: its links go by themselves.
             let links = netns::within(&path, || Netlink::open()?.links())??;
             converge::delete_links(&path, |_| true)?;
-            self.delete_interfaces(&links.into_iter().map(|link| link.name).collect())?;
+            self.delete_legs(&links.into_iter().map(|link| link.name).collect())?;
         }
         netns::delete(&path)?;
         lock(&self.vpcs).remove(vpc);
@@ -68,12 +71,12 @@ impl Network {
 
     /// Whether an interface's namespace is as it should be since this process looked.
     pub fn has_interface(&self, vpc: &VpcId, interface: &NetworkInterfaceId) -> bool {
-        lock(&self.memory(vpc)).inside.contains_key(interface)
+        lock(&self.memory(vpc)).inside.contains_key(interface.as_str())
             && netns::exists(&self.path(interface.as_str()))
     }
 
     /// On a thread in the router's namespace.
-    fn router(&self, plan: &VpcPlan, memory: &mut Memory) -> Result<(), NetworkError> {
+    fn router(&self, plan: &VpcPlan, memory: &mut Memory) -> Result<BTreeSet<VpcId>, NetworkError> {
         converge::settings(&plan.router, false)?;
         let mut netlink = Netlink::open()?;
         let mut links: BTreeMap<String, Link> =
@@ -82,7 +85,8 @@ impl Network {
             netlink.set_up("lo")?;
         }
         let reused = reused_addresses(&mut netlink, plan)?;
-        let by_link: ByLink<'_> = plan.legs.iter().map(|(id, leg)| (leg.link.as_str(), (id, leg))).collect();
+        let by_link: ByLink<'_> =
+            plan.legs.iter().map(|(name, leg)| (leg.link.as_str(), (name.as_str(), leg))).collect();
         let mut deleted = BTreeSet::new();
         for link in links.values() {
             if link.name != "lo" && !self.belongs(plan, &by_link, memory, link)? {
@@ -91,9 +95,10 @@ impl Network {
         }
         netlink.delete_links(deleted.iter().map(String::as_str))?;
         links.retain(|name, _| !deleted.contains(name));
-        memory.inside.retain(|id, _| plan.legs.get(id).is_some_and(|leg| links.contains_key(&leg.link)));
+        memory.inside.retain(|name, _| plan.legs.get(name).is_some_and(|leg| links.contains_key(&leg.link)));
+        memory.peerings.retain(|name, index| links.get(name).is_some_and(|link| link.index == *index));
         let unwanted = |name: &String| !by_link.contains_key(name.as_str());
-        self.delete_interfaces(&deleted.iter().filter(|name| unwanted(name)).cloned().collect())?;
+        self.delete_legs(&deleted.iter().filter(|name| unwanted(name)).cloned().collect())?;
 
         if let Some(table) = &plan.router.table {
             converge::filter(table, &mut memory.filter)?;
@@ -106,19 +111,30 @@ impl Network {
         {
             self.make_gateway(internet, &mut netlink)?;
         }
-        for (id, leg) in plan.legs.iter().filter(|(_, leg)| !links.contains_key(&leg.link)) {
-            self.make_leg(id, leg, &mut netlink)?;
+        for (name, leg) in plan.legs.iter().filter(|(_, leg)| !links.contains_key(&leg.link)) {
+            self.make_leg(name, leg, &mut netlink)?;
         }
-        for link in netlink.links()?.into_iter().filter(|link| !link.up) {
-            netlink.set_up(&link.name)?;
-        }
-        converge::layer_three(&mut netlink, &plan.router, &|_| true)?;
-        for link in netlink.links()? {
-            if let Some((id, leg)) = by_link.get(link.name.as_str()).copied() {
-                self.inside(id, leg, link.index, memory)?;
+        let mut joined = BTreeSet::new();
+        for peering in plan.peerings.iter().filter(|peering| !links.contains_key(&peering.link)) {
+            if self.join(peering, &mut netlink)? {
+                joined.insert(peering.peer.clone());
             }
         }
-        plan.internet.as_ref().map_or(Ok(()), |internet| self.lead_addresses(internet))
+        let links = netlink.links()?;
+        for link in links.iter().filter(|link| !link.up) {
+            netlink.set_up(&link.name)?;
+        }
+        let mut missing: BTreeSet<&str> = plan.peerings.iter().map(|peering| peering.link.as_str()).collect();
+        missing.retain(|name| !links.iter().any(|link| link.name == *name));
+        let without = (!missing.is_empty()).then(|| peering::without(&plan.router, &missing));
+        converge::layer_three(&mut netlink, without.as_ref().unwrap_or(&plan.router), &|_| true)?;
+        for link in links {
+            if let Some((name, leg)) = by_link.get(link.name.as_str()).copied() {
+                self.inside(name, leg, link.index, memory)?;
+            }
+        }
+        plan.internet.as_ref().map_or(Ok(()), |internet| self.lead_addresses(internet))?;
+        Ok(joined)
     }
 
     /// Whether a link of the router is one of the plan and whole.
@@ -126,7 +142,7 @@ impl Network {
         &self,
         plan: &VpcPlan,
         by_link: &ByLink<'_>,
-        memory: &Memory,
+        memory: &mut Memory,
         link: &Link,
     ) -> Result<bool, NetworkError> {
         if link.name == INTERNET_GATEWAY {
@@ -135,12 +151,15 @@ impl Network {
                 .as_ref()
                 .map_or(Ok(false), |internet| self.gateway_is_whole(internet, link));
         }
-        let Some((id, leg)) = by_link.get(link.name.as_str()).copied() else { return Ok(false) };
-        let path = self.path(id.as_str());
-        if link.mac != GATEWAY_MAC || link.mtu != VPC_MTU || !netns::exists(&path) {
+        if let Some(peering) = plan.peerings.iter().find(|peering| peering.link == link.name) {
+            return self.peering_is_whole(peering, memory, link);
+        }
+        let Some((name, leg)) = by_link.get(link.name.as_str()).copied() else { return Ok(false) };
+        let path = self.path(name);
+        if link.mac != GATEWAY_MAC || link.mtu != leg.mtu || !netns::exists(&path) {
             return Ok(false);
         }
-        if memory.inside.get(id).is_some_and(|(index, _)| *index == link.index) {
+        if memory.inside.get(name).is_some_and(|(index, _)| *index == link.index) {
             return Ok(true);
         }
         let far = netns::within(&path, || Netlink::open()?.links())??;
@@ -152,36 +171,25 @@ impl Network {
         }))
     }
 
-    fn make_leg(
-        &self,
-        id: &NetworkInterfaceId,
-        leg: &LegPlan,
-        netlink: &mut Netlink,
-    ) -> Result<(), NetworkError> {
-        let path = self.path(id.as_str());
+    fn make_leg(&self, name: &str, leg: &LegPlan, netlink: &mut Netlink) -> Result<(), NetworkError> {
+        let path = self.path(name);
         netns::create(&path)?;
-        // An interface whose other end was lost.
+        // One whose other end was lost.
         converge::delete_links(&path, |name| name == INTERFACE)?;
         let settings = || converge::settings(&leg.inside, false);
         netns::within(&path, settings)??;
-        let near = VethEnd { name: &leg.link, mac: GATEWAY_MAC, mtu: VPC_MTU };
-        let far = VethEnd { name: INTERFACE, mac: leg.mac, mtu: VPC_MTU };
+        let near = VethEnd { name: &leg.link, mac: GATEWAY_MAC, mtu: leg.mtu };
+        let far = VethEnd { name: INTERFACE, mac: leg.mac, mtu: leg.mtu };
         Ok(netlink.add_veth(&near, &far, netns::open(&path)?.as_fd())?)
     }
 
-    /// An interface's own namespace.
-    fn inside(
-        &self,
-        id: &NetworkInterfaceId,
-        leg: &LegPlan,
-        index: u32,
-        memory: &mut Memory,
-    ) -> Result<(), NetworkError> {
-        if memory.inside.get(id).is_some_and(|(known, plan)| *known == index && *plan == leg.inside) {
+    /// A leg's own namespace.
+    fn inside(&self, name: &str, leg: &LegPlan, index: u32, memory: &mut Memory) -> Result<(), NetworkError> {
+        if memory.inside.get(name).is_some_and(|(known, plan)| *known == index && *plan == leg.inside) {
             return Ok(());
         }
-        memory.inside.remove(id);
-        netns::within(&self.path(id.as_str()), || {
+        memory.inside.remove(name);
+        netns::within(&self.path(name), || {
             converge::settings(&leg.inside, false)?;
             if let Some(table) = &leg.inside.table {
                 converge::filter(table, &mut None)?;
@@ -193,41 +201,45 @@ impl Network {
             }
             converge::layer_three(&mut netlink, &leg.inside, &|_| true)
         })??;
-        memory.inside.insert(id.clone(), (index, leg.inside.clone()));
+        memory.inside.insert(name.to_owned(), (index, leg.inside.clone()));
         Ok(())
     }
 
-    /// Forgets the flows of interfaces and public addresses that are no more, when any have changed.
+    /// Forgets the flows of interfaces, public addresses and peering connections that are no more, when any have changed.
     fn forget_flows(
         &self,
         plan: &VpcPlan,
         memory: &mut Memory,
         reused: BTreeSet<Ipv4Addr>,
     ) -> Result<(), NetworkError> {
-        let now: BTreeSet<_> =
-            plan.legs.iter().map(|(id, leg)| (id.clone(), leg.address, leg.public)).collect();
-        if memory.addresses.as_ref() == Some(&now) && reused.is_empty() {
+        let now = Standing::new(plan);
+        if memory.flows.as_ref() == Some(&now) && reused.is_empty() {
             return Ok(());
         }
-        let addresses = Addresses::new(plan, reused);
+        let addresses = Addresses::new(plan, reused, &now, memory.flows.as_ref());
         addresses.clean_router()?;
-        for id in plan.legs.iter().filter(|(_, leg)| leg.nat_gateway).map(|(id, _)| id) {
-            let path = self.path(id.as_str());
+        for name in plan.legs.iter().filter(|(_, leg)| leg.nat_gateway).map(|(name, _)| name) {
+            let path = self.path(name);
             if netns::exists(&path) {
                 netns::within(&path, || addresses.clean_nat_gateway())??;
             }
         }
-        memory.addresses = Some(now);
+        memory.flows = Some(now);
         Ok(())
     }
 
-    /// Deletes the namespaces of the interfaces that have these links.
-    fn delete_interfaces(&self, links: &BTreeSet<String>) -> Result<(), NetworkError> {
+    /// Deletes the namespaces of the interfaces and gateway endpoints that have these links.
+    fn delete_legs(&self, links: &BTreeSet<String>) -> Result<(), NetworkError> {
         for path in netns::list(&self.folder)? {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            if name.starts_with(NetworkInterfaceId::PREFIX)
-                && links.contains(&leg_link(&NetworkInterfaceId::from(name)))
-            {
+            let link = if name.starts_with(NetworkInterfaceId::PREFIX) {
+                leg_link(&NetworkInterfaceId::from(name))
+            } else if name.starts_with(VpcEndpointId::PREFIX) {
+                endpoint_link(&VpcEndpointId::from(name))
+            } else {
+                continue;
+            };
+            if links.contains(&link) {
                 netns::delete(&path)?;
             }
         }
@@ -238,7 +250,9 @@ impl Network {
 /// The addresses that led to another link than the plan has for them, in the calling thread's router.
 fn reused_addresses(netlink: &mut Netlink, plan: &VpcPlan) -> Result<BTreeSet<Ipv4Addr>, NetworkError> {
     let own = |route: &Route| match &route.hop {
-        Hop::Link(link) if route.table == LOCAL_TABLE => Some((route.destination.addr(), link.clone())),
+        Hop::Link(link) if route.table == LOCAL_TABLE && link != NOWHERE => {
+            Some((route.destination.addr(), link.clone()))
+        }
         _ => None,
     };
     let wanted: BTreeSet<_> = plan.router.routes.iter().filter_map(own).collect();

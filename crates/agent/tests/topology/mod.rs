@@ -9,9 +9,10 @@ use std::path::PathBuf;
 
 use agent::network::{INTERNET, Network};
 use desired::{
-    Interface, InterfaceKind, NetworkAcl, NetworkAclEntry, Peer, Ports, Protocol, Route, RouteTable,
-    RouteTarget, Rule, SecurityGroup, Subnet, Vpc,
+    Interface, InterfaceKind, NetworkAcl, NetworkAclEntry, Peer, PeerGroup, Peering, Ports, Protocol, Route,
+    RouteTable, RouteTarget, Rule, SecurityGroup, Subnet, Vpc,
 };
+use ipnet::Ipv4Net;
 use types::{NetworkInterfaceId, SecurityGroupId, VpcId};
 
 pub const VPC: &str = "vpc-0a0000000000000a1";
@@ -79,10 +80,30 @@ impl World {
         self.path(INTERNET)
     }
 
+    /// Applies VPCs, each as often as another's network was connected to its own.
+    pub fn apply(&self, vpcs: &[&Vpc]) {
+        let mut waiting: Vec<&Vpc> = vpcs.to_vec();
+        while let Some(vpc) = waiting.pop() {
+            let joined = self.network.apply(vpc).unwrap();
+            waiting.extend(vpcs.iter().filter(|other| joined.contains(&other.id)));
+        }
+    }
+
     /// What a counter of the VPC has counted.
     pub fn count(&self, counter: &str) -> u64 {
-        let counters = self.network.counters(&VpcId::from(VPC)).unwrap().unwrap();
+        self.count_in(VPC, counter)
+    }
+
+    /// What a counter of a VPC has counted.
+    pub fn count_in(&self, vpc: &str, counter: &str) -> u64 {
+        let counters = self.network.counters(&VpcId::from(vpc)).unwrap().unwrap();
         *counters.get(counter).unwrap_or_else(|| panic!("no counter {counter} in {counters:#?}"))
+    }
+
+    /// What was refused for a reason because of an interface.
+    pub fn refused(&self, reason: &str, interface: &str) -> u64 {
+        let counters = self.network.counters(&VpcId::from(VPC)).unwrap().unwrap();
+        counters.get(&format!("{reason}/{interface}")).copied().unwrap_or_default()
     }
 }
 
@@ -201,6 +222,55 @@ pub fn article(id: &str) -> Vpc {
         prefix_lists: Vec::new(),
         peerings: Vec::new(),
         gateway_endpoints: Vec::new(),
+    }
+}
+
+/// A VPC in another range: all its addresses have another second byte, and its public ones another last byte.
+pub fn moved(mut vpc: Vpc, second: u8) -> Vpc {
+    let range = |range: Ipv4Net| {
+        let [a, b, c, d] = range.addr().octets();
+        Ipv4Net::new([a, if b == 194 { second } else { b }, c, d].into(), range.prefix_len()).unwrap()
+    };
+    vpc.cidr_blocks = vpc.cidr_blocks.into_iter().map(range).collect();
+    for subnet in &mut vpc.subnets {
+        subnet.cidr_block = range(subnet.cidr_block);
+    }
+    for interface in &mut vpc.interfaces {
+        interface.address = range(interface.address.into()).addr();
+        interface.public_address = interface.public_address.map(|public| {
+            let [a, b, c, d] = public.octets();
+            [a, b, c, d + 10 * (second - 185)].into()
+        });
+    }
+    vpc
+}
+
+/// Peers two VPCs, with a route from every table of one to the other's range, both ways.
+pub fn peer(a: &mut Vpc, b: &mut Vpc, id: &str) {
+    let (first, second) = (a.clone(), b.clone());
+    for (own, other) in [(a, second), (b, first)] {
+        let members = |group: &SecurityGroup| PeerGroup {
+            id: group.id.clone(),
+            members: other
+                .interfaces
+                .iter()
+                .filter(|interface| interface.security_groups.contains(&group.id))
+                .map(|interface| interface.address)
+                .collect(),
+        };
+        own.peerings.push(Peering {
+            id: id.into(),
+            peer: other.id.clone(),
+            cidr_blocks: other.cidr_blocks.clone(),
+            security_groups: other.security_groups.iter().map(members).collect(),
+        });
+        for table in &mut own.route_tables {
+            table.routes.extend(other.cidr_blocks.iter().map(|range| Route {
+                destination: *range,
+                target: RouteTarget::Peering(id.into()),
+                prefix_list: None,
+            }));
+        }
     }
 }
 

@@ -66,12 +66,48 @@ pub fn answer_udp(namespace: &Path, address: Ipv4Addr, port: u16, name: &str, co
 
 /// Asks a UDP server from a namespace.
 pub fn ask_udp(namespace: &Path, address: Ipv4Addr, port: u16) -> String {
+    ask_udp_with(namespace, address, port, 1)
+}
+
+/// The same with a question of so many bytes. No packet may be lost on the way, but one that is told to come in pieces.
+pub fn ask_udp_with(namespace: &Path, address: Ipv4Addr, port: u16, size: usize) -> String {
     let socket = netns::within(namespace, || UdpSocket::bind("0.0.0.0:0").unwrap()).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket.send_to(b"?", (address, port)).unwrap();
+    socket.set_read_timeout(Some(SILENCE)).unwrap();
     let mut buffer = [0; 100];
-    let read = socket.recv(&mut buffer).unwrap();
-    String::from_utf8_lossy(&buffer[..read]).into_owned()
+    for _ in 0..20 {
+        socket.send_to(&vec![b'?'; size], (address, port)).unwrap();
+        if let Ok(read) = socket.recv(&mut buffer) {
+            return String::from_utf8_lossy(&buffer[..read]).into_owned();
+        }
+    }
+    panic!("{address}:{port} does not answer {size} bytes");
+}
+
+/// Sends one packet of a protocol, with nothing in it.
+pub fn send_raw(namespace: &Path, address: Ipv4Addr, protocol: u8) {
+    let made = || {
+        let raw = nix::sys::socket::SockProtocol::Raw;
+        socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_CLOEXEC, raw)
+    };
+    let fd = netns::within(namespace, made).unwrap().unwrap();
+    // The IP header; the kernel puts in the source, the length and the checksum.
+    let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, protocol, 0, 0, 0, 0, 0, 0];
+    packet.extend(address.octets());
+    packet.extend([0; 16]);
+    UdpSocket::from(fd).send_to(&packet, SocketAddr::new(IpAddr::V4(address), 0)).unwrap();
+}
+
+/// Waits for something that happens soon.
+#[track_caller]
+pub fn wait_until(condition: impl Fn() -> bool) {
+    let (_never, wait) = std::sync::mpsc::channel::<()>();
+    for _ in 0..500 {
+        if condition() {
+            return;
+        }
+        let _ = wait.recv_timeout(Duration::from_millis(10));
+    }
+    panic!("it does not happen");
 }
 
 fn dial(
@@ -120,6 +156,14 @@ impl Connection {
         let answer = self.answer(SILENCE);
         let silent = answer.as_ref().is_err_and(|error| matches!(error.kind(), WouldBlock | TimedOut));
         assert!(silent, "the connection is not silent: {answer:?}");
+    }
+
+    /// Whether the connection is ended by a reset.
+    #[track_caller]
+    pub fn is_reset(&mut self) {
+        let answer = self.answer(PATIENCE);
+        let reset = answer.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset);
+        assert!(reset, "the connection is not reset: {answer:?}");
     }
 
     fn answer(&mut self, patience: Duration) -> std::io::Result<String> {

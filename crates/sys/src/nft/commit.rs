@@ -104,8 +104,7 @@ impl<'a> Batch<'a> {
                 self.elements(DELETE_ELEMENT, 0, name, elements);
             }
             Change::AddElements(name, _, elements) => {
-                let elements =
-                    elements.iter().flat_map(|(key, value)| encode::elements(key, value.as_ref()));
+                let elements = elements.iter().flat_map(|(key, value)| encode::elements(key, value.as_ref()));
                 self.elements(NEW_ELEMENT, NLM_F_CREATE, name, elements);
             }
             Change::DeleteChain(name) => {
