@@ -17,6 +17,11 @@ use crate::keeper::Step;
 /// How long a role other than a shim may finish what is in flight. A shim has deadlines of its own, its containers'.
 const GRACE: Duration = Duration::from_secs(60);
 
+/// What is gone need not be removed.
+fn gone(cause: std::io::Error) -> std::io::Result<()> {
+    if cause.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(cause) }
+}
+
 /// How far the end of a role has come.
 #[derive(Debug)]
 pub(super) struct Ending {
@@ -44,7 +49,12 @@ impl RoleKeeper {
         if let PartId::Task(task) = &self.id {
             kept_logs::keep(&self.machine.state, self.dir.path(), task)?;
         }
-        match std::fs::remove_dir_all(self.dir.path()) {
+        // The record of the end goes after the one of the beginning: an agent that is killed between the two must not take
+        // the task for one whose shim died.
+        match std::fs::remove_file(self.dir.path().join("status.json"))
+            .or_else(gone)
+            .and_then(|()| std::fs::remove_dir_all(self.dir.path()))
+        {
             Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
                 return Err(format!("{}: {cause}", self.dir.path().display()));
             }
