@@ -7,6 +7,7 @@ mod apply;
 mod auth;
 mod build;
 mod memory;
+mod network;
 mod page;
 mod peer;
 mod server;
@@ -43,6 +44,9 @@ enum Which {
     Service(memory::Args),
     /// The server time of all calls of the demo's apply; runs the demo and removes it.
     Apply,
+    /// Packets through a VPC beside a plain pair of links, 1,000 interfaces from nothing, and the way of a security group
+    /// rule from the API to the packets. As root.
+    Network(network::Args),
     /// The stripped binary.
     Size,
     /// A clean release build.
@@ -57,7 +61,7 @@ struct Rounds {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    if cfg!(debug_assertions) && matches!(args.which, Which::Auth(_)) {
+    if cfg!(debug_assertions) && matches!(args.which, Which::Auth(_) | Which::Network(_)) {
         // The client side must not be what is measured.
         return again_optimised();
     }
@@ -76,6 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         Which::Memory(args) => memory::run(args),
         Which::Service(args) => service::run(&binary, args),
         Which::Apply => apply::run(&binary),
+        Which::Network(args) => network::run(&binary, args),
         Which::Size => size::run(&binary),
         Which::Build => build::run(),
     }

@@ -36,21 +36,23 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it with a state folder: a new one, or what `state` holds.
     pub(crate) fn start(binary: &Path, state: tempfile::TempDir) -> Result<Self, Error> {
-        let begun = Instant::now();
-        let mut process = Program::new(binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--state-dir"])
-            .args([state.path().join("landfall")])
-            .start()?;
-        let mut line = String::new();
-        let stdout = process.0.stdout.take().ok_or("no standard output")?;
-        BufReader::new(stdout).read_line(&mut line)?;
-        let ready_after = begun.elapsed();
-        let address = line
-            .split_once("http://")
-            .and_then(|(_, rest)| rest.split([',', ' ', '\n']).next())
-            .ok_or_else(|| format!("no address in the ready line '{line}'"))?
-            .parse()?;
+        let (process, address, ready_after) = launch(binary, &state.path().join("landfall"))?;
         Ok(Self { process, address, ready_after, state, binary: binary.to_owned() })
+    }
+
+    /// The state folder.
+    pub(crate) fn folder(&self) -> std::path::PathBuf {
+        self.state.path().join("landfall")
+    }
+
+    /// Takes everything down, does something to the state folder meanwhile, and starts again.
+    pub(crate) fn paused(&mut self, work: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        let down = Program::new(&self.binary).args(["down", "--state-dir"]).args([self.folder()]);
+        down.limit(Duration::from_secs(60)).quiet()?;
+        self.process.0.wait()?;
+        work()?;
+        (self.process, self.address, self.ready_after) = launch(&self.binary, &self.folder())?;
+        Ok(())
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -98,6 +100,24 @@ impl Server {
     }
 }
 
+fn launch(binary: &Path, state: &Path) -> Result<(Started, SocketAddr, Duration), Error> {
+    let begun = Instant::now();
+    let mut process = Program::new(binary)
+        .args(["serve", "--listen", "127.0.0.1:0", "--state-dir"])
+        .args([state])
+        .start()?;
+    let mut line = String::new();
+    let stdout = process.0.stdout.take().ok_or("no standard output")?;
+    BufReader::new(stdout).read_line(&mut line)?;
+    let ready_after = begun.elapsed();
+    let address = line
+        .split_once("http://")
+        .and_then(|(_, rest)| rest.split([',', ' ', '\n']).next())
+        .ok_or_else(|| format!("no address in the ready line '{line}'"))?
+        .parse()?;
+    Ok((process, address, ready_after))
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let purge = Program::new(&self.binary)
@@ -110,7 +130,7 @@ impl Drop for Server {
     }
 }
 
-fn element(document: &str, name: &str) -> Result<String, Error> {
+pub(super) fn element(document: &str, name: &str) -> Result<String, Error> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     let found = document.split_once(&open).and_then(|(_, rest)| rest.split_once(&close));
     found.map(|(text, _)| text.to_owned()).ok_or_else(|| format!("no {name} in {document}").into())
