@@ -1,7 +1,7 @@
 //! One part's thread: makes the part so, again and again, until it is gone.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use desired::{Body, Observation, Part, VpcStatus};
 use types::{PartId, VpcId};
@@ -17,6 +17,9 @@ const TIMER: Duration = Duration::from_secs(5);
 /// How long after a failure it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How soon after a quick change all is looked at.
+const SOON: Duration = Duration::from_secs(1);
+
 /// What came of one look at a part.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -31,7 +34,7 @@ pub(crate) enum Step {
 /// Keeps a part until it is gone.
 pub(crate) fn keep(machine: &Arc<Machine>, id: &PartId, bell: &Arc<Bell>) {
     let mut keeper = match id {
-        PartId::Vpc(vpc) => Keeper::Vpc(VpcKeeper { id: vpc.clone(), applied: None }),
+        PartId::Vpc(vpc) => Keeper::Vpc(VpcKeeper { id: vpc.clone(), applied: None, looked: None }),
         _ => Keeper::Role(Box::new(RoleKeeper::new(machine, id, bell))),
     };
     let mut last = None;
@@ -74,12 +77,18 @@ struct VpcKeeper {
     id: VpcId,
     /// The generation that is in the kernel.
     applied: Option<u64>,
+    /// When the whole network was looked at last.
+    looked: Option<Instant>,
 }
 
 impl VpcKeeper {
     fn step(&mut self, machine: &Machine, part: &Part) -> Result<Step, String> {
         let Some(body) = &part.body else { return self.remove(machine) };
         let Body::Vpc(vpc) = body else { return Err("the part is no VPC".to_owned()) };
+        if let Some(step) = self.quickly(machine, part.generation, vpc) {
+            return Ok(step);
+        }
+        self.looked = Some(Instant::now());
         let result = machine.network.apply(vpc);
         let error = result.as_ref().err().map(ToString::to_string);
         if let Ok(joined) = &result {
@@ -88,13 +97,26 @@ impl VpcKeeper {
             self.applied = Some(part.generation);
             if news {
                 // Tasks wait for their interfaces.
-                machine.ring_all();
+                machine.ring_others(&part.id);
                 machine.sweep(None).map_err(|error| error.to_string())?;
             }
         }
         let generation = self.applied.unwrap_or(0);
         machine.news.publish(Observation::Vpc(VpcStatus { vpc: self.id.clone(), generation, error }));
         result.map(|_| Step::Kept).map_err(|error| error.to_string())
+    }
+
+    /// Brings a change of rules alone to the packets at once. Nobody waits for it, but the bell may have been rung for
+    /// something else as well: all is looked at soon, and however many rules come, in time.
+    fn quickly(&mut self, machine: &Machine, generation: u64, vpc: &desired::Vpc) -> Option<Step> {
+        let due = self.looked.is_none_or(|looked| looked.elapsed() > TIMER);
+        if due || self.applied == Some(generation) || !machine.network.apply_rules(vpc).ok()? {
+            return None;
+        }
+        self.applied = Some(generation);
+        let status = VpcStatus { vpc: self.id.clone(), generation, error: None };
+        machine.news.publish(Observation::Vpc(status));
+        Some(Step::Again(SOON))
     }
 
     fn remove(&mut self, machine: &Machine) -> Result<Step, String> {

@@ -35,7 +35,7 @@ pub(crate) struct Machine {
 
 #[derive(Debug, Default)]
 struct Held {
-    parts: BTreeMap<PartId, (Part, Arc<Bell>)>,
+    parts: BTreeMap<PartId, (Arc<Part>, Arc<Bell>)>,
     /// The VPC in which a task or load balancer works, until that is gone.
     works_in: BTreeMap<PartId, VpcId>,
     ending: bool,
@@ -111,7 +111,7 @@ impl Machine {
             let orphan = Part { id: id.clone(), generation: 0, body: None };
             parts.entry(id).or_insert(orphan);
         }
-        self.take(parts.into_values().collect())?;
+        self.take(parts.into_values().map(Arc::new).collect())?;
         drop(ledger);
         if let Err(error) = self.sweep(None) {
             crate::complain(&format!("namespaces that nothing wants cannot be removed yet: {error}"));
@@ -145,24 +145,29 @@ impl Machine {
     }
 
     /// Keeps parts: on disk when this returns, applied by their threads behind it. Stale ones are passed over.
+    ///
+    /// A network's thread begins before the disk has the part: a packet is judged by the new rule that much sooner. An
+    /// agent that ends in between has answered nobody, so that it is told again.
     pub(crate) fn apply(self: &Arc<Self>, parts: Vec<Part>) -> Result<(), Error> {
         let ledger = self.ledger();
         let mut accepted = Vec::new();
         for part in parts {
-            let known = self.part(&part.id);
-            match &known {
+            match self.part(&part.id) {
                 Some(known) if known.generation > part.generation => (),
                 None if part.body.is_none() => {
                     self.news.publish(Observation::Removed { part: part.id });
                 }
-                _ => accepted.push(part),
+                _ => accepted.push(Arc::new(part)),
             }
         }
-        ledger.keep(accepted.iter())?;
-        self.take(accepted)
+        let (networks, others): (Vec<_>, Vec<_>) =
+            accepted.iter().cloned().partition(|part| matches!(part.id, PartId::Vpc(_)));
+        self.take(networks)?;
+        ledger.keep(accepted.iter().map(|part| &**part))?;
+        self.take(others)
     }
 
-    fn take(self: &Arc<Self>, parts: Vec<Part>) -> Result<(), Error> {
+    fn take(self: &Arc<Self>, parts: Vec<Arc<Part>>) -> Result<(), Error> {
         let mut held = self.held();
         for part in parts {
             let id = part.id.clone();
@@ -183,12 +188,12 @@ impl Machine {
     }
 
     /// A part as it is desired now.
-    pub(crate) fn part(&self, id: &PartId) -> Option<Part> {
+    pub(crate) fn part(&self, id: &PartId) -> Option<Arc<Part>> {
         self.held().parts.get(id).map(|(part, _)| part.clone())
     }
 
     /// Every part as it is desired now.
-    pub(crate) fn parts(&self) -> Vec<Part> {
+    pub(crate) fn parts(&self) -> Vec<Arc<Part>> {
         self.held().parts.values().map(|(part, _)| part.clone()).collect()
     }
 
@@ -208,6 +213,13 @@ impl Machine {
     /// Wakes every part's thread: something that another may wait for has happened.
     pub(crate) fn ring_all(&self) {
         for (_, bell) in self.held().parts.values() {
+            bell.ring();
+        }
+    }
+
+    /// The same for all but one.
+    pub(crate) fn ring_others(&self, one: &PartId) {
+        for (_, (_, bell)) in self.held().parts.iter().filter(|(id, _)| *id != one) {
             bell.ring();
         }
     }
@@ -244,12 +256,13 @@ impl Machine {
         patience: Duration,
     ) -> Result<bool, Error> {
         let ledger = self.ledger();
-        let mut parts = self.parts();
-        parts.retain(|part| condition(&part.id) && part.body.is_some());
-        for part in &mut parts {
-            part.body = None;
-        }
-        if let Err(full) = ledger.keep(parts.iter()) {
+        let parts: Vec<_> = self
+            .parts()
+            .iter()
+            .filter(|part| condition(&part.id) && part.body.is_some())
+            .map(|part| Arc::new(Part { id: part.id.clone(), generation: part.generation, body: None }))
+            .collect();
+        if let Err(full) = ledger.keep(parts.iter().map(|part| &**part)) {
             // A full disk keeps nothing from ending: a part without a file is as unwanted to the next agent.
             crate::complain(&format!("{full}; it ends without"));
             parts.iter().try_for_each(|part| ledger.forget(&part.id))?;
@@ -276,15 +289,14 @@ impl Machine {
     /// Removes the namespaces that no part wants. While a VPC other than `removed` waits for its removal it is not
     /// known which are its interfaces', and nothing is done: its own removal does it.
     pub(crate) fn sweep(&self, removed: Option<&VpcId>) -> Result<(), NetworkError> {
-        let waits =
-            |part: &Part| matches!(&part.id, PartId::Vpc(id) if part.body.is_none() && Some(id) != removed);
+        let waits = |part: &Arc<Part>| matches!(&part.id, PartId::Vpc(id) if part.body.is_none() && Some(id) != removed);
         if self.parts().iter().any(waits) {
             return Ok(());
         }
         self.network.sweep(|| {
             let mut wanted = BTreeSet::new();
             for part in self.parts() {
-                match part.body {
+                match &part.body {
                     Some(Body::Vpc(vpc)) if !vpc.interfaces.is_empty() => {
                         if vpc.internet_gateway {
                             wanted.insert(INTERNET.to_owned());

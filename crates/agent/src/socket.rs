@@ -73,7 +73,7 @@ fn reply(machine: &Arc<Machine>, request: Request) -> Reply {
             }
         }
         Request::Observe { after, timeout } => Reply::Observed(machine.news.observe(after, timeout)),
-        Request::Parts => Reply::Parts(machine.parts().into_iter().map(|part| part.id).collect()),
+        Request::Parts => Reply::Parts(machine.parts().iter().map(|part| part.id.clone()).collect()),
         Request::Counters(vpc) => match machine.network.counters(&vpc) {
             Ok(counters) => Reply::Counters(counters),
             Err(error) => Reply::Refused(error.to_string()),

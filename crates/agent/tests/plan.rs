@@ -23,15 +23,20 @@ fn set(vpc: &desired::Vpc, name: &str) -> String {
 #[test]
 fn a_security_group_rule_becomes_a_packet_filter() {
     let mut vpc = article(VPC);
-    expect!["meta l4proto 6 th dport 3000 ip saddr @sg-000000000000000b1/members counter name sg-000000000000000ec5/ingress/tcp/3000-3000/sg-000000000000000b1 goto track_receiver"]
+    expect![[r#"
+        jump sg-000000000000000ec5/ingress/untracked
+        meta l4proto 6 th dport 3000 ip saddr @sg-000000000000000b1/members counter name sg-000000000000000ec5/ingress/tcp/3000-3000/sg-000000000000000b1 goto track_receiver"#]]
     .assert_eq(&chain(&vpc, "sg-000000000000000ec5/ingress"));
     expect!["10.194.0.10, 10.194.1.10"].assert_eq(members(&set(&vpc, "sg-000000000000000b1/members")));
     // For all addresses: not tracked when the other direction lets every answer through, but for NAT gateways.
     expect![[r#"
-        meta l4proto 6 iifname @open_ingress_tcp oifname != @always_tracked counter name sg-000000000000000ec5/egress/all/all/0.0.0.0/0 accept
-        meta l4proto 17 iifname @open_ingress_udp oifname != @always_tracked counter name sg-000000000000000ec5/egress/all/all/0.0.0.0/0 accept
+        jump sg-000000000000000ec5/egress/untracked
         counter name sg-000000000000000ec5/egress/all/all/0.0.0.0/0 goto track_sender"#]]
     .assert_eq(&chain(&vpc, "sg-000000000000000ec5/egress"));
+    expect![[r#"
+        meta l4proto 6 iifname @open_ingress_tcp oifname != @always_tracked counter name sg-000000000000000ec5/egress/all/all/0.0.0.0/0 accept
+        meta l4proto 17 iifname @open_ingress_udp oifname != @always_tracked counter name sg-000000000000000ec5/egress/all/all/0.0.0.0/0 accept"#]]
+    .assert_eq(&chain(&vpc, "sg-000000000000000ec5/egress/untracked"));
     expect![[r#"
         type filter hook forward priority 0; policy drop;
         ct state related accept
@@ -42,6 +47,8 @@ fn a_security_group_rule_becomes_a_packet_filter() {
     .assert_eq(&chain(&vpc, "sg_egress"));
     eni(&mut vpc, TASK0).security_groups = vec![SG_ECS.into(), SG_DEFAULT.into()];
     expect![[r#"
+        jump sg-000000000000000d0/ingress/untracked
+        jump sg-000000000000000ec5/ingress/untracked
         jump sg-000000000000000d0/ingress
         jump sg-000000000000000ec5/ingress"#]]
     .assert_eq(&chain(&vpc, "sg-000000000000000d0/ingress+sg-000000000000000ec5/ingress"));

@@ -26,19 +26,26 @@ static PREPARING: Mutex<()> = Mutex::new(());
 /// # Errors
 /// When the folder cannot be made or the kernel refuses (not root).
 pub fn create(path: &Path) -> Result<()> {
-    if exists(path) {
-        return Ok(());
-    }
+    if exists(path) { Ok(()) } else { create_and(path, || ()) }
+}
+
+/// Makes a new network namespace where there is none, binds it to `path`, and runs `work` inside, on the thread that made
+/// it. A panic of `work` goes on in the caller.
+///
+/// # Errors
+/// When the folder cannot be made or the kernel refuses (not root).
+pub fn create_and<T: Send>(path: &Path, work: impl FnOnce() -> T + Send) -> Result<T> {
     let doing = || format!("create the network namespace {}", path.display());
     let folder = path.parent().ok_or_else(|| Error::other(doing(), "the path has no folder"))?;
     prepare(folder)?;
     File::create(path).doing(doing)?;
     // A fresh thread: the namespace of the caller stays what it is.
-    let bind = || {
-        unshare(CloneFlags::CLONE_NEWNET)?;
+    on_thread(|| {
+        unshare(CloneFlags::CLONE_NEWNET).doing(doing)?;
         mount(Some("/proc/thread-self/ns/net"), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-    };
-    on_thread(bind).doing(doing)
+            .doing(doing)?;
+        Ok(work())
+    })
 }
 
 /// Whether a namespace is bound to `path`.

@@ -19,7 +19,7 @@ fn filter(end: &[E]) -> Table {
     let mut rule: Rule = vec![E::Protocol(17), E::Ports { destination: true, from: 9, to: 9 }];
     rule.extend(end.iter().cloned());
     let base = Some(Base { kind: Kind::Filter, hook: Hook::Input, priority: 0, accept: true });
-    let chains = [("input".to_owned(), Chain { base, rules: vec![rule] })].into();
+    let chains = [("input".to_owned(), Chain { base, ..Chain::new(vec![rule]) })].into();
     Table { name: "t".to_owned(), chains, ..Table::default() }
 }
 

@@ -89,10 +89,11 @@ fn everything() -> Table {
             Chain {
                 base: base(Kind::Filter, Hook::Prerouting, -150),
                 rules: vec![vec![udp(), E::HandTo(hand_to), E::SetMark(1), E::Verdict(Verdict::Accept)]],
+                unordered: false,
             },
         ),
-        ("end", Chain { base: None, rules: vec![vec![E::Verdict(Verdict::Drop)]] }),
-        ("plain", Chain { base: None, rules: plain }),
+        ("end", Chain::new(vec![vec![E::Verdict(Verdict::Drop)]])),
+        ("plain", Chain::new(plain)),
         (
             "forward",
             Chain {
@@ -101,6 +102,7 @@ fn everything() -> Table {
                     vec![E::VerdictMap { fields: vec![Field::Mark], map: text("verdicts") }],
                     vec![E::Protocol(6), E::ClampSegment(1460)],
                 ],
+                unordered: false,
             },
         ),
         (
@@ -108,6 +110,7 @@ fn everything() -> Table {
             Chain {
                 base: base(Kind::Nat, Hook::Prerouting, -100),
                 rules: vec![vec![E::DestinationFrom { map: text("addresses") }]],
+                unordered: false,
             },
         ),
         (
@@ -119,6 +122,7 @@ fn everything() -> Table {
                     vec![udp(), E::SourceTo { address: Ipv4Addr::LOCALHOST, ports: Some((1024, 65535)) }],
                     vec![E::SourceTo { address: Ipv4Addr::LOCALHOST, ports: None }],
                 ],
+                unordered: false,
             },
         ),
     ];
@@ -151,7 +155,7 @@ fn a_transaction_with_one_wrong_message_changes_nothing_and_names_it() {
         wrong.counters.insert("ghost".to_owned());
         wrong.chains.insert(
             "chain".to_owned(),
-            Chain { base: None, rules: vec![vec![E::Verdict(Verdict::Jump("nowhere".to_owned()))]] },
+            Chain::new(vec![vec![E::Verdict(Verdict::Jump("nowhere".to_owned()))]]),
         );
         let before = generation().unwrap();
         let error = commit("t", &diff(&empty, &wrong), None).unwrap_err().to_string();
@@ -187,7 +191,7 @@ fn packets_are_counted_and_flows_are_listed_and_forgotten() {
         let table = Table {
             name: "t".to_owned(),
             counters: ["discard".to_owned()].into(),
-            chains: [("input".to_owned(), Chain { base, rules: vec![rule] })].into(),
+            chains: [("input".to_owned(), Chain { base, ..Chain::new(vec![rule]) })].into(),
             ..Table::default()
         };
         replace(&table).unwrap();
@@ -223,7 +227,7 @@ fn intervals_grow_and_shrink_and_packets_are_counted_by_interface() {
                     ("by".to_owned(), Set::counters(Type::Interface)),
                 ]
                 .into(),
-                chains: [("input".to_owned(), Chain { base, rules: vec![rule] })].into(),
+                chains: [("input".to_owned(), Chain { base, ..Chain::new(vec![rule]) })].into(),
                 ..Table::default()
             }
         };

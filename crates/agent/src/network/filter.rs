@@ -69,6 +69,7 @@ const UNLOGGED: [&str; 6] = [NOT_ADDRESSED, NO_SERVICE, NOT_LET_OUT, NOT_LET_IN,
 const INTERNET_SEGMENT: u16 = 1460;
 
 /// Writes a table.
+#[derive(Default)]
 pub(super) struct Writer {
     pub(super) table: Table,
 }
@@ -92,11 +93,16 @@ impl Writer {
     }
 
     pub(super) fn chain(&mut self, name: &str, rules: Vec<Rule>) {
-        self.table.chains.insert(name.to_owned(), Chain { base: None, rules });
+        self.table.chains.insert(name.to_owned(), Chain::new(rules));
+    }
+
+    /// A chain in which the order of rules means nothing.
+    pub(super) fn unordered(&mut self, name: &str, rules: Vec<Rule>) {
+        self.table.chains.insert(name.to_owned(), Chain::unordered(rules));
     }
 
     fn base(&mut self, name: &str, base: Base, rules: Vec<Rule>) {
-        self.table.chains.insert(name.to_owned(), Chain { base: Some(base), rules });
+        self.table.chains.insert(name.to_owned(), Chain::at(base, rules));
     }
 }
 

@@ -75,7 +75,7 @@ fn table(outside: &Outside) -> Table {
         (CHOOSE, None, choose),
         (CARRY, None, both.map(hand).into()),
     ];
-    let chains = chains.map(|(name, base, rules)| (name.to_owned(), Chain { base, rules }));
+    let chains = chains.map(|(name, base, rules)| (name.to_owned(), Chain { base, rules, unordered: false }));
     Table { name: TABLE.to_owned(), chains: chains.into(), ..Table::default() }
 }
 

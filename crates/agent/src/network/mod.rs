@@ -17,6 +17,7 @@ mod nat_gateway;
 mod network_acl;
 mod peering;
 mod plan;
+mod rules;
 mod security_group;
 mod vpc;
 
@@ -75,6 +76,8 @@ struct Written {
 /// filter is written anew.
 #[derive(Debug, Default)]
 struct Memory {
+    /// What was applied last, and without an error.
+    applied: Option<desired::Vpc>,
     filter: Option<Written>,
     /// By namespace: the leg's number in the router, and what the namespace was made to be.
     inside: BTreeMap<String, (u32, NamespacePlan)>,

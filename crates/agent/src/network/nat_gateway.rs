@@ -31,10 +31,7 @@ pub(super) fn sysctls() -> BTreeMap<String, String> {
 /// What it has begun for the VPC goes on; what begins elsewhere, or is no protocol of its, is dropped and counted. Packets
 /// to the VPC itself are translated too: a route more specific than the local one may lead here.
 pub(super) fn table(address: Ipv4Addr, cidr_blocks: &[Ipv4Net]) -> Table {
-    let chain = |kind, hook, priority, accept, rules| Chain {
-        base: Some(Base { kind, hook, priority, accept }),
-        rules,
-    };
+    let chain = |kind, hook, priority, accept, rules| Chain::at(Base { kind, hook, priority, accept }, rules);
     let accept = || E::Verdict(Verdict::Accept);
     let drop = || E::Verdict(Verdict::Drop);
     let own = |operator| E::Within(Field::Source, operator, address.into());

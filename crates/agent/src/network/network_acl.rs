@@ -10,8 +10,7 @@ pub(super) fn write(writer: &mut Writer, vpc: &Vpc) {
     writer.set("nacl_in", Set::map(&[Type::Mark], Type::Verdict));
     writer.set("nacl_out", Set::map(&[Type::Mark], Type::Verdict));
     for acl in &vpc.network_acls {
-        chain(writer, acl, "ingress", Field::Source, &acl.ingress);
-        chain(writer, acl, "egress", Field::Destination, &acl.egress);
+        chains(writer, acl);
     }
     for subnet in &vpc.subnets {
         for (map, direction) in [("nacl_in", "ingress"), ("nacl_out", "egress")] {
@@ -20,6 +19,12 @@ pub(super) fn write(writer: &mut Writer, vpc: &Vpc) {
         }
     }
     network_acl_bases(writer);
+}
+
+/// The chains of an ACL, and the counters of its entries.
+pub(super) fn chains(writer: &mut Writer, acl: &NetworkAcl) {
+    chain(writer, acl, "ingress", Field::Source, &acl.ingress);
+    chain(writer, acl, "egress", Field::Destination, &acl.egress);
 }
 
 fn chain(writer: &mut Writer, acl: &NetworkAcl, direction: &str, end: Field, entries: &[NetworkAclEntry]) {

@@ -1,4 +1,5 @@
-//! Security groups: a chain a group and direction; an interface in several groups jumps to each.
+//! Security groups: two chains a group and direction, first what need not be tracked, then what is; an interface in several
+//! groups jumps to each. Within a chain the order means nothing, so that a rule that comes is one rule more.
 //!
 //! What is tracked follows the page "Amazon EC2 security group connection tracking": a TCP or UDP flow is not tracked
 //! when a rule lets it in (or out) for all addresses and the interface's rules of the other direction let all answers
@@ -141,15 +142,45 @@ pub(super) fn write(writer: &mut Writer, vpc: &Vpc, legs: &[Leg<'_>]) {
         writer.chain(chain, vec![vec![E::State(vec![State::New]), E::SetFlowMark(bit)], vec![accept()]]);
     }
     for group in &vpc.security_groups {
-        for direction in [Direction::Ingress, Direction::Egress] {
-            let mut rules: Vec<Rule> = Vec::new();
-            for rule in direction.rules(group) {
-                rules.extend(group_rule(writer, vpc, group, direction, rule));
-            }
-            writer.chain(&format!("{}/{}", group.id, direction.name()), rules);
-        }
+        chains(writer, vpc, group);
     }
     security_group_bases(writer);
+}
+
+/// The chains of a group, and the counters of its rules.
+pub(super) fn chains(writer: &mut Writer, vpc: &Vpc, group: &SecurityGroup) {
+    for direction in [Direction::Ingress, Direction::Egress] {
+        let (name, untracked) = (chain(&group.id, direction), untracked(&group.id, direction));
+        let mut first: Vec<Rule> = Vec::new();
+        let mut then = vec![vec![E::Verdict(Verdict::Jump(untracked.clone()))]];
+        for rule in direction.rules(group) {
+            group_rule(writer, vpc, group, direction, rule, &mut first, &mut then);
+        }
+        writer.unordered(&untracked, first);
+        writer.unordered(&name, then);
+    }
+}
+
+/// Which of a group's directions let everything of TCP or UDP through: other chains than its own depend on that.
+pub(super) fn openings(group: &SecurityGroup) -> Vec<(Direction, Protocol)> {
+    let mut openings = Vec::new();
+    for direction in [Direction::Ingress, Direction::Egress] {
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let opens = |rule: &GroupRule| opens(rule, protocol) && matches::every_port(rule.ports);
+            if direction.rules(group).iter().any(opens) {
+                openings.push((direction, protocol));
+            }
+        }
+    }
+    openings
+}
+
+fn chain(group: &SecurityGroupId, direction: Direction) -> String {
+    format!("{group}/{}", direction.name())
+}
+
+fn untracked(group: &SecurityGroupId, direction: Direction) -> String {
+    format!("{group}/{}/untracked", direction.name())
 }
 
 /// The set of a prefix list's ranges.
@@ -212,22 +243,21 @@ fn interface(writer: &mut Writer, vpc: &Vpc, leg: &Leg<'_>) {
     }
     let groups: Vec<&SecurityGroup> =
         vpc.security_groups.iter().filter(|group| ids.contains(&group.id)).collect();
-    for direction in [Direction::Ingress, Direction::Egress] {
-        for protocol in [Protocol::Tcp, Protocol::Udp] {
-            let mut rules = groups.iter().flat_map(|group| direction.rules(group));
-            let opens = rules.any(|rule| opens(rule, protocol) && matches::every_port(rule.ports));
-            if opens && leg.interface.kind != InterfaceKind::Endpoint {
-                writer.element(&direction.open(protocol), vec![name.clone()], None);
-            }
+    if leg.interface.kind != InterfaceKind::Endpoint {
+        for (direction, protocol) in groups.iter().flat_map(|group| openings(group)) {
+            writer.element(&direction.open(protocol), vec![name.clone()], None);
         }
-        let chains: Vec<String> = ids.iter().map(|id| format!("{id}/{}", direction.name())).collect();
+    }
+    for direction in [Direction::Ingress, Direction::Egress] {
+        let chains: Vec<String> = ids.iter().map(|id| chain(id, direction)).collect();
         let to = match chains.as_slice() {
             [] => continue,
             [only] => only.clone(),
             several => {
                 let name = several.join("+");
-                let jump = |chain: &String| vec![E::Verdict(Verdict::Jump(chain.clone()))];
-                writer.chain(&name, several.iter().map(jump).collect());
+                let jump = |chain: String| vec![E::Verdict(Verdict::Jump(chain))];
+                let first = ids.iter().map(|id| jump(untracked(id, direction)));
+                writer.chain(&name, first.chain(several.iter().cloned().map(jump)).collect());
                 name
             }
         };
@@ -246,13 +276,16 @@ fn opens(rule: &GroupRule, protocol: Protocol) -> bool {
     everyone && (rule.protocol == Protocol::All || rule.protocol == protocol)
 }
 
+/// Adds a rule's part of what need not be tracked to `first`, and the rule to `then`.
 fn group_rule(
     writer: &mut Writer,
     vpc: &Vpc,
     group: &SecurityGroup,
     direction: Direction,
     rule: &GroupRule,
-) -> Vec<Rule> {
+    first: &mut Vec<Rule>,
+    then: &mut Vec<Rule>,
+) {
     let (own, other, address) = direction.fields();
     let peer = match &rule.peer {
         Peer::Cidr(range) if range.prefix_len() == 0 => Vec::new(),
@@ -265,11 +298,10 @@ fn group_rule(
             vec![is_in(&[address], &entries(id))]
         }
         // A stale rule: the group is gone, so that nothing is in it.
-        Peer::Group(_) | Peer::PrefixList(_) => return Vec::new(),
+        Peer::Group(_) | Peer::PrefixList(_) => return,
     };
-    let Some(protocol) = matches::protocol(rule.protocol, rule.ports) else { return Vec::new() };
+    let Some(protocol) = matches::protocol(rule.protocol, rule.ports) else { return };
     let count = writer.count(&rule_counter(&group.id, direction, rule));
-    let mut rules = Vec::new();
     for transport in [Protocol::Tcp, Protocol::Udp] {
         let ports = rule.ports.filter(|_| rule.protocol != Protocol::All);
         let Some(mut untracked) = matches::protocol(transport, ports) else { continue };
@@ -280,10 +312,9 @@ fn group_rule(
                 count.clone(),
                 accept(),
             ]);
-            rules.push(untracked);
+            first.push(untracked);
         }
     }
     let track = E::Verdict(Verdict::Goto(direction.track().to_owned()));
-    rules.push([protocol, peer, vec![count, track]].concat());
-    rules
+    then.push([protocol, peer, vec![count, track]].concat());
 }

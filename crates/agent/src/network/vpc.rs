@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Mutex;
 
 use desired::Vpc;
 use sys::netlink::{Hop, Link, Netlink, Route, VethEnd};
@@ -46,7 +47,10 @@ impl Network {
             netns::create(&path)?;
         }
         let memory = &mut *memory;
-        netns::within(&path, || self.router(&plan, memory))?
+        let before = memory.applied.take();
+        let joined = netns::within(&path, || self.router(&plan, memory))??;
+        memory.applied = before.filter(|before| before == vpc).or_else(|| Some(vpc.clone()));
+        Ok(joined)
     }
 
     /// Removes a VPC's network with its interfaces' namespaces. Does nothing when there is none.
@@ -111,9 +115,13 @@ impl Network {
         {
             self.make_gateway(internet, &mut netlink)?;
         }
-        for (name, leg) in plan.legs.iter().filter(|(_, leg)| !links.contains_key(&leg.link)) {
-            self.make_leg(name, leg, &mut netlink)?;
-        }
+        let made: BTreeMap<&str, &LegPlan> = plan
+            .legs
+            .iter()
+            .filter(|(_, leg)| !links.contains_key(&leg.link))
+            .map(|(name, leg)| (name.as_str(), leg))
+            .collect();
+        self.make_legs(plan, &made)?;
         let mut joined = BTreeSet::new();
         for peering in plan.peerings.iter().filter(|peering| !links.contains_key(&peering.link)) {
             if self.join(peering, &mut netlink)? {
@@ -129,9 +137,11 @@ impl Network {
         let without = (!missing.is_empty()).then(|| peering::without(&plan.router, &missing));
         converge::layer_three(&mut netlink, without.as_ref().unwrap_or(&plan.router), &|_| true)?;
         for link in links {
-            if let Some((name, leg)) = by_link.get(link.name.as_str()).copied() {
-                self.inside(name, leg, link.index, memory)?;
+            let Some((name, leg)) = by_link.get(link.name.as_str()).copied() else { continue };
+            if made.contains_key(name) {
+                memory.inside.insert(name.to_owned(), (link.index, leg.inside.clone()));
             }
+            self.inside(name, leg, link.index, memory)?;
         }
         plan.internet.as_ref().map_or(Ok(()), |internet| self.lead_addresses(internet))?;
         Ok(joined)
@@ -171,16 +181,39 @@ impl Network {
         }))
     }
 
-    fn make_leg(&self, name: &str, leg: &LegPlan, netlink: &mut Netlink) -> Result<(), NetworkError> {
+    /// Makes legs with all that is in their namespaces, on as many threads as there are processors.
+    fn make_legs(&self, plan: &VpcPlan, legs: &BTreeMap<&str, &LegPlan>) -> Result<(), NetworkError> {
+        if legs.is_empty() {
+            return Ok(());
+        }
+        let router = netns::open(&self.path(plan.vpc.as_str()))?;
+        let waiting = Mutex::new(legs.iter());
+        let work = || -> Result<(), NetworkError> {
+            loop {
+                let next = lock(&waiting).next();
+                let Some((name, leg)) = next else { return Ok(()) };
+                self.make_leg(name, leg, router.as_fd())?;
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(legs.len());
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().try_for_each(|worker| match worker.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        })
+    }
+
+    fn make_leg(&self, name: &str, leg: &LegPlan, router: BorrowedFd<'_>) -> Result<(), NetworkError> {
         let path = self.path(name);
-        netns::create(&path)?;
-        // One whose other end was lost.
-        converge::delete_links(&path, |name| name == INTERFACE)?;
-        let settings = || converge::settings(&leg.inside, false);
-        netns::within(&path, settings)??;
-        let near = VethEnd { name: &leg.link, mac: GATEWAY_MAC, mtu: leg.mtu };
-        let far = VethEnd { name: INTERFACE, mac: leg.mac, mtu: leg.mtu };
-        Ok(netlink.add_veth(&near, &far, netns::open(&path)?.as_fd())?)
+        let fill = || fill(leg, router);
+        if netns::exists(&path) {
+            // One whose other end was lost, or what a crash has left.
+            converge::delete_links(&path, |name| name == INTERFACE)?;
+            return netns::within(&path, fill)?;
+        }
+        netns::create_and(&path, fill)?
     }
 
     /// A leg's own namespace.
@@ -258,4 +291,36 @@ fn reused_addresses(netlink: &mut Netlink, plan: &VpcPlan) -> Result<BTreeSet<Ip
     let wanted: BTreeSet<_> = plan.router.routes.iter().filter_map(own).collect();
     let found: BTreeSet<_> = netlink.routes()?.iter().filter_map(own).collect();
     Ok(found.difference(&wanted).map(|(address, _)| *address).collect())
+}
+
+/// Makes a leg from inside its namespace, the calling thread's. The router's end is down until the router brings it up,
+/// so that nothing gets out before all is there.
+fn fill(leg: &LegPlan, router: BorrowedFd<'_>) -> Result<(), NetworkError> {
+    let plan = &leg.inside;
+    converge::settings(plan, false)?;
+    if let Some(table) = &plan.table {
+        converge::filter(table, &mut None)?;
+    }
+    converge::settings(plan, true)?;
+    let mut netlink = Netlink::open()?;
+    let near = VethEnd { name: INTERFACE, mac: leg.mac, mtu: leg.mtu };
+    let far = VethEnd { name: &leg.link, mac: GATEWAY_MAC, mtu: leg.mtu };
+    netlink.add_veth(&near, &far, router)?;
+    for link in ["lo", INTERFACE] {
+        netlink.set_up(link)?;
+    }
+    for address in &plan.addresses {
+        netlink.add_address(address)?;
+    }
+    for neighbour in &plan.neighbours {
+        netlink.add_neighbour(neighbour)?;
+    }
+    // Those on the link first: the others lead through them.
+    for route in plan.routes.iter().filter(|route| matches!(route.hop, Hop::Link(_))) {
+        netlink.add_route(route)?;
+    }
+    for route in plan.routes.iter().filter(|route| !matches!(route.hop, Hop::Link(_))) {
+        netlink.add_route(route)?;
+    }
+    Ok(())
 }

@@ -57,6 +57,7 @@ impl Netlink {
                 _ => None,
             })
             .collect();
+        self.numbers = links.iter().map(|link| (link.name.clone(), link.index)).collect();
         self.names = links.iter().map(|link| (link.index, link.name.clone())).collect();
         Ok(links)
     }
@@ -103,7 +104,8 @@ impl Netlink {
     pub fn delete_link(&mut self, name: &str) -> Result<()> {
         let mut message = LinkMessage::default();
         message.header.index = self.index(name)?;
-        self.names.retain(|(_, known)| known != name);
+        self.numbers.remove(name);
+        self.names.remove(&message.header.index);
         self.socket.change(RouteNetlinkMessage::DelLink(message), 0, &|| format!("delete the link {name}"))
     }
 

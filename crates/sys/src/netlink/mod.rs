@@ -7,6 +7,7 @@ mod link;
 mod route;
 mod socket;
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -119,8 +120,9 @@ pub enum RuleAction {
 #[derive(Debug)]
 pub struct Netlink {
     socket: Socket,
-    /// Number and name of the links, as they were looked up last.
-    names: Vec<(u32, String)>,
+    /// The links as they were looked up last: their numbers by name, and the other way round.
+    numbers: HashMap<String, u32>,
+    names: HashMap<u32, String>,
 }
 
 impl Netlink {
@@ -129,16 +131,15 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses.
     pub fn open() -> Result<Self> {
-        Ok(Self { socket: Socket::open()?, names: Vec::new() })
+        Ok(Self { socket: Socket::open()?, numbers: HashMap::new(), names: HashMap::new() })
     }
 
     fn index(&mut self, name: &str) -> Result<u32> {
-        let known = |names: &[(u32, String)]| names.iter().find(|(_, n)| n == name).map(|(index, _)| *index);
-        if let Some(index) = known(&self.names) {
-            return Ok(index);
+        if let Some(index) = self.numbers.get(name) {
+            return Ok(*index);
         }
         self.links()?;
-        known(&self.names).ok_or_else(|| Error {
+        self.numbers.get(name).copied().ok_or_else(|| Error {
             doing: format!("find the link {name}"),
             cause: nix::errno::Errno::ENODEV.into(),
         })
@@ -146,7 +147,6 @@ impl Netlink {
 
     fn name(&self, index: u32) -> String {
         // Lists look at the links first; one that came since has no name here, and its number is no link's name.
-        let found = self.names.iter().find(|(known, _)| *known == index);
-        found.map_or_else(|| format!("#{index}"), |(_, name)| name.clone())
+        self.names.get(&index).map_or_else(|| format!("#{index}"), Clone::clone)
     }
 }

@@ -211,7 +211,7 @@ pub fn replace(table: &Table) -> Result<()> {
 /// question's own ([`crate::netns::apart`]).
 pub fn can_log() -> bool {
     let rule = vec![super::Expression::Log { group: 1, prefix: "?".to_owned() }];
-    let chain = super::Chain { base: None, rules: vec![rule] };
+    let chain = super::Chain::new(vec![rule]);
     let chains = [("log".to_owned(), chain)].into();
     replace(&Table { name: "log".to_owned(), chains, ..Table::default() }).is_ok()
 }

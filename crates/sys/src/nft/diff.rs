@@ -1,6 +1,6 @@
 //! The difference of two tables, in an order that a transaction accepts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Base, Rule, Set, Table, Value};
 
@@ -51,12 +51,17 @@ pub fn diff<'a>(old: &'a Table, new: &'a Table) -> Vec<Change<'a>> {
         if before == chain.rules {
             continue;
         }
-        // New rules at the end leave the others, and what they have counted, alone.
-        let behind = chain.rules.strip_prefix(before);
+        // New rules at the end leave the others alone, and cost nothing of what a deletion does.
+        let behind = if chain.unordered {
+            added(before, &chain.rules)
+        } else {
+            chain.rules.strip_prefix(before).map(|behind| behind.iter().collect())
+        };
         if behind.is_none() {
             changes.push(Change::FlushChain(name));
         }
-        changes.extend(behind.unwrap_or(&chain.rules).iter().map(|rule| Change::AddRule(name, rule)));
+        let rules = behind.unwrap_or_else(|| chain.rules.iter().collect());
+        changes.extend(rules.into_iter().map(|rule| Change::AddRule(name, rule)));
     }
     for (name, set) in &new.sets {
         let before = old.sets.get(name).map_or(&NO_ELEMENTS, |set| &set.elements);
@@ -85,6 +90,22 @@ pub fn diff<'a>(old: &'a Table, new: &'a Table) -> Vec<Change<'a>> {
     changes
 }
 
+/// The rules that came, when none went and their order means nothing.
+fn added<'a>(before: &[Rule], rules: &'a [Rule]) -> Option<Vec<&'a Rule>> {
+    let mut there: HashMap<&Rule, usize> = HashMap::new();
+    for rule in before {
+        *there.entry(rule).or_default() += 1;
+    }
+    let mut come = Vec::new();
+    for rule in rules {
+        match there.get_mut(rule) {
+            Some(left) if *left > 0 => *left -= 1,
+            _ => come.push(rule),
+        }
+    }
+    there.values().all(|left| *left == 0).then_some(come)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +124,7 @@ mod tests {
             name: "t".to_owned(),
             counters: ["c".to_owned()].into(),
             sets: [("m".to_owned(), map)].into(),
-            chains: [(chain.to_owned(), Chain { base: None, rules: vec![rule; rules] })].into(),
+            chains: [(chain.to_owned(), Chain::new(vec![rule; rules]))].into(),
         }
     }
 
@@ -137,5 +158,19 @@ mod tests {
         let (old, new) = (table("a", 1, &[]), table("a", 2, &[]));
         assert_eq!(diff(&old, &new), [Change::AddRule("a", &new.chains["a"].rules[1])]);
         assert_eq!(diff(&new, &old)[0], Change::FlushChain("a"));
+    }
+
+    #[test]
+    fn a_rule_anywhere_in_a_chain_without_an_order_leaves_the_others_alone() {
+        let rule = |mark| vec![Expression::SetMark(mark)];
+        let table = |marks: &[u32]| Table {
+            chains: [("a".to_owned(), Chain::unordered(marks.iter().copied().map(rule).collect()))].into(),
+            ..Table::default()
+        };
+        let (old, new) = (table(&[1, 3]), table(&[3, 2, 1]));
+        assert_eq!(diff(&old, &new), [Change::AddRule("a", &rule(2))]);
+        assert_eq!(diff(&table(&[3, 1]), &old), []);
+        assert_eq!(diff(&new, &old)[0], Change::FlushChain("a"));
+        assert_eq!(diff(&old, &table(&[1, 1, 3])).len(), 1);
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Verdict;
 
 /// Something that a packet or its flow has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum Field {
     /// The interface that it came in by.
     InputInterface,
@@ -23,7 +23,7 @@ pub enum Field {
 }
 
 /// A flow's state, as conntrack has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum State {
     /// The packet belongs to no flow and cannot begin one.
     Invalid = 1,
@@ -36,7 +36,7 @@ pub enum State {
 }
 
 /// How a value is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum Operator {
     /// The same.
     Is = 0,
@@ -45,7 +45,7 @@ pub enum Operator {
 }
 
 /// One expression of a rule: it matches or does not, or it does something and matches.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum Expression {
     /// The interface's name.
     Interface(Field, Operator, String),

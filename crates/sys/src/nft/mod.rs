@@ -65,7 +65,7 @@ pub enum Value {
 }
 
 /// What is done with a packet.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Verdict {
     /// It goes on: to the next base chain of the hook, or on its way.
     Accept,
@@ -134,6 +134,25 @@ pub struct Chain {
     pub base: Option<Base>,
     /// Its rules, in order.
     pub rules: Vec<Rule>,
+    /// Whether their order means nothing: one that comes is then put behind those that are there.
+    pub unordered: bool,
+}
+
+impl Chain {
+    /// A chain to which rules lead.
+    pub fn new(rules: Vec<Rule>) -> Self {
+        Self { base: None, rules, unordered: false }
+    }
+
+    /// A chain that the kernel enters.
+    pub fn at(base: Base, rules: Vec<Rule>) -> Self {
+        Self { base: Some(base), rules, unordered: false }
+    }
+
+    /// A chain to which rules lead, and in which the order of its own means nothing.
+    pub fn unordered(rules: Vec<Rule>) -> Self {
+        Self { base: None, rules, unordered: true }
+    }
 }
 
 /// A base chain's place.
