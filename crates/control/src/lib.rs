@@ -12,6 +12,7 @@ pub mod ecr;
 pub mod ecs;
 pub mod elbv2;
 pub mod iam;
+pub mod internet;
 mod machine;
 mod operation;
 pub mod page;
@@ -49,5 +50,5 @@ pub fn operations(service: Service) -> &'static [Operation] {
 /// All tables, for [`store::Store::open`].
 pub fn tables() -> Vec<TableDef> {
     let own = [table::<Answered>(), table::<SessionKey>()];
-    [&own, ec2::TABLES, ecr::TABLES, ecs::TABLES, elbv2::TABLES, iam::TABLES].concat()
+    [&own, ec2::TABLES, ecr::TABLES, ecs::TABLES, elbv2::TABLES, iam::TABLES, internet::TABLES].concat()
 }

@@ -12,6 +12,9 @@ pub struct Names {
     pub vpcs: Vec<VpcNames>,
     /// Names that every VPC resolves: AWS's endpoints and internet-facing load balancers.
     pub public: Vec<Record>,
+    /// Whether other names are asked of the host's own DNS servers; else they do not exist.
+    #[serde(default)]
+    pub internet: bool,
 }
 
 /// One VPC's names.

@@ -25,6 +25,10 @@ pub struct Options {
     pub account: Option<AccountId>,
     /// Whether signatures are verified.
     pub verify: bool,
+    /// Whether to turn the way to the real network on or off at the start. It is kept in the store: who starts `serve`
+    /// again does not say it again.
+    #[serde(skip)]
+    pub internet: Option<bool>,
 }
 
 impl From<&ServeArgs> for Options {
@@ -34,6 +38,7 @@ impl From<&ServeArgs> for Options {
             host_address: args.host_address,
             account: args.account.clone(),
             verify: args.auth == Switch::On,
+            internet: args.internet.map(|switch| switch == Switch::On),
         }
     }
 }
@@ -45,6 +50,7 @@ impl From<&Status> for Options {
             host_address: status.host_address,
             account: AccountId::new(&status.account).ok(),
             verify: status.verify,
+            internet: None,
         }
     }
 }
@@ -359,6 +365,7 @@ mod tests {
             host_address: Ipv4Addr::LOCALHOST,
             account: None,
             verify: true,
+            internet: None,
         };
         let account = Some(AccountId::new("000000000001").unwrap());
         let running = Options { account, ..asked.clone() };

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use control::internet::Place;
 use types::AccountId;
 
 use crate::explain::Protocol;
@@ -98,6 +99,9 @@ pub enum Command {
         #[arg(long, short)]
         follow: bool,
     },
+    /// The internet that VPCs see: pretend hosts on it, and whether it is the real one
+    #[command(subcommand)]
+    Internet(InternetCommand),
     /// Work with images
     #[command(subcommand)]
     Image(ImageCommand),
@@ -152,6 +156,48 @@ pub enum Role {
     Resolver,
 }
 
+/// `landfall internet …`
+#[derive(Debug, Subcommand)]
+pub enum InternetCommand {
+    /// Put a pretend host on the internet: what VPCs send to it, by TCP or UDP, arrives at a socket of this machine
+    Map {
+        /// Its name or public IPv4 address, with one port or for all: api.example.com:443, 203.0.113.7
+        #[arg(value_name = "NAME OR IP[:PORT]")]
+        place: Place,
+        /// The socket of this machine: 127.0.0.1:9000
+        #[arg(value_name = "HOST:PORT")]
+        to: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a pretend host away
+    Unmap {
+        /// As it was mapped
+        #[arg(value_name = "NAME OR IP[:PORT]")]
+        place: Place,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the pretend hosts, and who came to them, by the address seen outside
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let what leaves a VPC through an internet gateway go on to the real network
+    On,
+    /// Keep it on this machine, as at first
+    Off,
+    /// Show whether it is on
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 /// `landfall image …`
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
@@ -182,6 +228,10 @@ pub struct ServeArgs {
     /// Whether signatures are verified; `off` is for tools that sign with anything
     #[arg(long, default_value = "on")]
     pub auth: Switch,
+    /// Whether what leaves a VPC through an internet gateway goes on to the real network; stays as it was if not said,
+    /// off at first
+    #[arg(long)]
+    pub internet: Option<Switch>,
 }
 
 /// On or off.

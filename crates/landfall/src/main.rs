@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod image;
+mod internet;
 mod logs;
 mod progress;
 mod serve;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use background::Options;
-use cli::{Cli, Command, ImageCommand, Role};
+use cli::{Cli, Command, ImageCommand, Role, Switch};
 use doctor::Verdict;
 
 /// Something failed.
@@ -56,6 +57,9 @@ fn run(cli: &Cli) -> Outcome {
         Command::Serve(args) => serve::run(state, &Options::from(args), true)?,
         Command::Up(args) => {
             let status = background::up(state, args)?;
+            if let Some(switch) = args.internet {
+                internet::turn(state, switch == Switch::On)?;
+            }
             terminal::line(&format!(
                 "landfall is up: AWS API on http://{}, account {}. eval \"$(landfall env)\" leads AWS tools to it",
                 status.listen, status.account
@@ -72,6 +76,7 @@ fn run(cli: &Cli) -> Outcome {
             return explain::run(state, &ask, tfstate.as_ref(), *json, *full);
         }
         Command::Logs { name, follow } => return logs::run(state, name, *follow),
+        Command::Internet(command) => return internet::run(state, command),
         Command::Image(ImageCommand::Import { source, repository, region }) => {
             image::import(state, source, repository, region)?;
         }

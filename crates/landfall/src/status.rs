@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use store::{Snapshot, Store};
 
 use crate::explain::{self, Answer, Ask};
+use crate::internet;
 use crate::serve::calls::{Calls, Counted};
 
 /// How many stopped tasks the table shows; JSON has all.
@@ -36,6 +37,8 @@ pub struct Status {
     pub host_address: Ipv4Addr,
     /// Whether signatures are verified.
     pub verify: bool,
+    /// Whether what leaves a VPC through an internet gateway goes on to the real network.
+    pub internet: bool,
     /// The account.
     pub account: String,
     /// The process that answers.
@@ -129,6 +132,7 @@ enum Question {
     Status,
     Explain(Ask),
     Stop,
+    Internet(internet::Question),
 }
 
 fn socket(state: &Path) -> PathBuf {
@@ -158,6 +162,11 @@ pub fn silence(state: &Path) -> String {
 /// Tells `serve` to end, if it runs.
 pub fn stop(state: &Path) {
     let _: Option<bool> = question(state, &Question::Stop);
+}
+
+/// Asks `serve` about the internet. None: it does not answer.
+pub fn ask_internet(state: &Path, asked: internet::Question) -> Option<internet::Answer> {
+    question(state, &Question::Internet(asked))
 }
 
 fn question<T: serde::de::DeserializeOwned>(state: &Path, question: &Question) -> Option<T> {
@@ -209,6 +218,8 @@ pub fn answer(
                         Answer::Refused("explaining it failed inside Landfall: see serve's log".to_owned())
                     });
                     frames.send(&answer)
+                Ok(Question::Internet(question)) => {
+                    frames.send(&internet::answer(&store, &machine, question))
                 }
                 Ok(Question::Stop) => frames.send(&stop.send(()).is_ok()),
                 Err(_) => Ok(()),
@@ -335,6 +346,7 @@ pub fn gather(rows: &Snapshot, settings: &Settings, machine: &Machine) -> Status
         listen: settings.listen,
         host_address: settings.host_address,
         verify: settings.auth == Auth::Verify,
+        internet: control::internet::is_on(rows),
         account: settings.account.to_string(),
         pid: std::process::id(),
         services,
@@ -364,6 +376,9 @@ pub fn table(status: &Status) -> String {
         let _ = writeln!(out, "{text}");
     };
     line(format_args!("landfall {} on http://{}, account {}", status.version, status.listen, status.account));
+    if status.internet {
+        line(format_args!("the internet is on: what leaves a VPC goes on to the real network"));
+    }
     line(format_args!(""));
     if status.services.is_empty() {
         line(format_args!("no services"));

@@ -26,10 +26,39 @@ const IXFR: u16 = 251;
 const AXFR: u16 = 252;
 const ANY: u16 = 255;
 
-/// The response to a message, None when it deserves none. `turn` counts the queries, so that a name's addresses take
+/// What a message gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// This response.
+    Ours(Vec<u8>),
+    /// What the host's own DNS servers say.
+    Further {
+        /// The response when none of them says anything: SERVFAIL.
+        silence: Vec<u8>,
+    },
+}
+
+/// The answer to a message, None when it deserves none. `turn` counts the queries, so that a name's addresses take
 /// turns at coming first.
-pub fn answer(view: &View, message: &[u8], transport: Transport, turn: usize) -> Option<Vec<u8>> {
-    let query = match read(message) {
+pub fn answer(view: &View, message: &[u8], transport: Transport, turn: usize) -> Option<Answer> {
+    let query = read(message);
+    if let Ok(Query { name: Some(name), class: 1, kind, .. }) = &query
+        && !matches!(*kind, IXFR | AXFR)
+        && view.is_asked_further(name)
+        && let Ok(query) = &query
+    {
+        return Some(Answer::Further { silence: respond(query, rcode::SERVER_FAILURE, &[], 0, usize::MAX) });
+    }
+    ours(view, query, transport, turn).map(Answer::Ours)
+}
+
+fn ours(
+    view: &View,
+    query: Result<Query<'_>, NoQuery>,
+    transport: Transport,
+    turn: usize,
+) -> Option<Vec<u8>> {
+    let query = match query {
         Ok(query) => query,
         Err(NoQuery::Silence) => return None,
         Err(NoQuery::Code(head, code)) => return Some(header(head, code, false, [0; 4])),
@@ -126,7 +155,7 @@ mod tests {
     use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE};
     use types::VpcId;
 
-    fn tables() -> Tables {
+    fn tables(internet: bool) -> Tables {
         let many = (0..200).map(|last| Ipv4Addr::new(10, 0, 1, last)).collect();
         let few = (1..=3).map(|last| Ipv4Addr::new(10, 0, 0, last)).collect();
         Tables::new(&Names {
@@ -140,11 +169,15 @@ mod tests {
                 Record { name: "app.example".to_owned(), addresses: few, ttl: 60 },
                 Record { name: "many.example".to_owned(), addresses: many, ttl: 60 },
             ],
+            internet,
         })
     }
 
     fn bytes(message: &[u8], transport: Transport, turn: usize) -> Option<Vec<u8>> {
-        answer(tables().vpc(&VpcId::from("vpc-1")).unwrap(), message, transport, turn)
+        match answer(tables(false).vpc(&VpcId::from("vpc-1")).unwrap(), message, transport, turn)? {
+            Answer::Ours(bytes) => Some(bytes),
+            further @ Answer::Further { .. } => panic!("{further:?}"),
+        }
     }
 
     fn message(name: &str, kind: QTYPE, class: QCLASS, edns: Option<u16>) -> Vec<u8> {
@@ -206,6 +239,28 @@ mod tests {
             let response = bytes(&ask("no.example.org", kind), Transport::Udp, 0).unwrap();
             let packet = Packet::parse(&response).unwrap();
             assert_eq!((packet.rcode(), packet.name_servers.len()), (RCODE::NameError, 1));
+        }
+    }
+
+    #[test]
+    fn with_the_internet_on_names_of_others_are_asked_further_and_ours_are_not() {
+        let tables = tables(true);
+        for (name, kind, further) in [
+            ("app.example", TYPE::A, false),
+            ("app.example", TYPE::AAAA, false),
+            ("else.example", TYPE::A, true),
+            ("deep.app.example", TYPE::MX, true),
+            ("example", TYPE::A, false),
+            ("x.localhost", TYPE::A, false),
+        ] {
+            let view = tables.vpc(&VpcId::from("vpc-1")).unwrap();
+            match answer(view, &ask(name, kind), Transport::Udp, 0).unwrap() {
+                Answer::Ours(_) => assert!(!further, "{name}"),
+                Answer::Further { silence } => {
+                    assert!(further, "{name}");
+                    assert_eq!(Packet::parse(&silence).unwrap().rcode(), RCODE::ServerFailure);
+                }
+            }
         }
     }
 

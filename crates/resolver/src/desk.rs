@@ -20,6 +20,7 @@ use crate::Taken;
 use sys::netlink::Netlink;
 
 use crate::serve::{Sockets, Source, serve};
+use crate::upstream::Upstream;
 
 /// From one look at the namespaces to the next while a VPC still waits for its own.
 const SOON: Duration = Duration::from_millis(200);
@@ -161,7 +162,8 @@ async fn adjust(
         };
         match sockets {
             Ok(sockets) => {
-                let source = Source { vpc: names.vpc.clone(), taken: taken.clone() };
+                let source =
+                    Source { vpc: names.vpc.clone(), taken: taken.clone(), upstream: Upstream::default() };
                 let mut server = JoinSet::new();
                 server.spawn(serve(sockets, source));
                 open.servers.insert(address, server);

@@ -1,13 +1,14 @@
 //! DNS in every VPC: the server that a VPC's hosts find at its base address + 2 and at 169.254.169.253.
 //!
 //! A query takes this path: [`serve`] reads it in the VPC's namespace, [`query`] takes it apart, [`zone`] looks the
-//! name up, [`answer`] writes the response. All but `serve` and `desk` is pure. Nothing is ever asked further: a name
-//! that the part does not hold does not exist.
+//! name up, [`answer`] writes the response. A name that the part does not hold does not exist; with the internet on it is
+//! asked of the host's own DNS servers ([`upstream`]). All but `serve`, `desk` and `upstream` is pure.
 
 mod answer;
 mod desk;
 mod query;
 mod serve;
+mod upstream;
 mod zone;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use desired::{Body, Part};
 use tokio::sync::{Notify, watch};
 use types::PartId;
 
-pub use answer::{Transport, answer};
+pub use answer::{Answer, Transport, answer};
 pub use zone::{Found, Tables, View};
 
 /// Why the resolver cannot work.

@@ -8,6 +8,7 @@ pub(crate) const HEADER: usize = 12;
 pub(crate) mod rcode {
     pub(crate) const NO_ERROR: u16 = 0;
     pub(crate) const FORMAT_ERROR: u16 = 1;
+    pub(crate) const SERVER_FAILURE: u16 = 2;
     pub(crate) const NAME_ERROR: u16 = 3;
     pub(crate) const NOT_IMPLEMENTED: u16 = 4;
     pub(crate) const REFUSED: u16 = 5;

@@ -16,7 +16,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use types::VpcId;
 
-use crate::{Taken, Transport, answer};
+use crate::upstream::Upstream;
+use crate::{Answer, Taken, Transport, answer};
 
 /// The port of DNS.
 const PORT: u16 = 53;
@@ -24,6 +25,9 @@ const PORT: u16 = 53;
 /// Connections that one address serves at a time; the others wait in the kernel. One VPC cannot use up what the
 /// others need.
 const CONNECTIONS: usize = 64;
+
+/// Queries of one address that are asked further at a time.
+const FURTHER: usize = 256;
 
 /// How long a connection may take to send its next query or to take an answer (RFC 7766 asks for a few seconds).
 const IDLE: Duration = Duration::from_secs(10);
@@ -67,10 +71,11 @@ fn one(kind: SockType, address: Ipv4Addr) -> io::Result<OwnedFd> {
 pub(crate) struct Source {
     pub(crate) vpc: VpcId,
     pub(crate) taken: watch::Receiver<Arc<Taken>>,
+    pub(crate) upstream: Upstream,
 }
 
 impl Source {
-    fn answer(&self, message: &[u8], transport: Transport, turn: usize) -> Option<Vec<u8>> {
+    fn answer(&self, message: &[u8], transport: Transport, turn: usize) -> Option<Answer> {
         let taken = self.taken.borrow();
         answer(taken.tables.vpc(&self.vpc)?, message, transport, turn)
     }
@@ -85,19 +90,32 @@ pub(crate) async fn serve(sockets: Sockets, source: Source) -> io::Result<()> {
 }
 
 async fn datagrams(socket: tokio::net::UdpSocket, source: &Source) {
+    let socket = Arc::new(socket);
+    let mut further = JoinSet::new();
     let mut buffer = [0; LONGEST];
     for turn in 0_usize.. {
-        let response = match socket.recv_from(&mut buffer).await {
-            Ok((length, peer)) => source.answer(&buffer[..length], Transport::Udp, turn).map(|r| (r, peer)),
-            // An earlier answer met a closed port, or memory is short for a moment.
-            Err(_) => {
-                tokio::task::yield_now().await;
-                None
-            }
+        let received = tokio::select! {
+            Some(_) = further.join_next() => continue,
+            received = socket.recv_from(&mut buffer) => received,
         };
-        if let Some((response, peer)) = response {
-            // A datagram that cannot be sent is lost, as datagrams may be: the asker asks again.
-            let _ = socket.try_send_to(&response, peer);
+        let Ok((length, peer)) = received else {
+            // An earlier answer met a closed port, or memory is short for a moment.
+            tokio::task::yield_now().await;
+            continue;
+        };
+        // A datagram that cannot be sent is lost, as datagrams may be: the asker asks again.
+        match source.answer(&buffer[..length], Transport::Udp, turn) {
+            Some(Answer::Ours(response)) => drop(socket.try_send_to(&response, peer)),
+            Some(Answer::Further { silence }) if further.len() < FURTHER => {
+                let (socket, upstream) = (socket.clone(), source.upstream.clone());
+                let query = buffer[..length].to_vec();
+                further.spawn(async move {
+                    let response = upstream.ask(&query, Transport::Udp).await.unwrap_or(silence);
+                    let _ = socket.try_send_to(&response, peer);
+                });
+            }
+            Some(Answer::Further { silence }) => drop(socket.try_send_to(&silence, peer)),
+            None => (),
         }
     }
 }
@@ -129,11 +147,127 @@ async fn connection(mut stream: TcpStream, source: Source) {
             io::Result::Ok(&*query)
         };
         let Ok(Ok(query)) = timeout(IDLE, query).await else { return };
-        let Some(response) = source.answer(query, Transport::Tcp, turn) else { return };
+        let response = match source.answer(query, Transport::Tcp, turn) {
+            Some(Answer::Ours(response)) => response,
+            Some(Answer::Further { silence }) => {
+                source.upstream.ask(query, Transport::Tcp).await.unwrap_or(silence)
+            }
+            None => return,
+        };
         let Ok(length) = u16::try_from(response.len()) else { return };
         let framed = [&length.to_be_bytes(), response.as_slice()].concat();
         if !matches!(timeout(IDLE, stream.write_all(&framed)).await, Ok(Ok(()))) {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tables;
+    use desired::{Names, VpcNames};
+    use simple_dns::{CLASS, Name, Packet, Question, RCODE, ResourceRecord, TYPE, rdata::A, rdata::RData};
+    use sys::netlink::Netlink;
+    use sys::netns;
+
+    const SERVER: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+    fn query(name: &str) -> Vec<u8> {
+        let mut packet = Packet::new_query(7);
+        packet.questions.push(Question::new(
+            Name::new_unchecked(name),
+            TYPE::A.into(),
+            CLASS::IN.into(),
+            false,
+        ));
+        packet.build_bytes_vec().unwrap()
+    }
+
+    /// The host's DNS server: 203.0.113.9 for every name, by UDP and TCP.
+    fn respond(query: &[u8]) -> Vec<u8> {
+        let asked = Packet::parse(query).unwrap();
+        assert_ne!(asked.id(), 7, "the asker's own number is told to nobody");
+        let mut packet = Packet::new_reply(asked.id());
+        packet.questions.clone_from(&asked.questions);
+        let address = RData::A(A { address: Ipv4Addr::new(203, 0, 113, 9).into() });
+        packet.answers.push(ResourceRecord::new(asked.questions[0].qname.clone(), CLASS::IN, 1, address));
+        packet.build_bytes_vec().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_landfall_does_not_know_is_asked_of_the_hosts_servers_by_the_same_transport() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("netns/vpc-1");
+        netns::create(&path).unwrap();
+        let inside = || {
+            Netlink::open().unwrap().set_up("lo").unwrap();
+            Sockets::bind(SERVER).unwrap()
+        };
+        let sockets = netns::within(&path, inside).unwrap();
+        let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = tcp.local_addr().unwrap().port();
+        let udp = tokio::net::UdpSocket::bind(("127.0.0.1", port)).await.unwrap();
+        let mut working = JoinSet::new();
+        working.spawn(async move {
+            let mut buffer = [0; 512];
+            // A forged answer comes first.
+            let (length, peer) = udp.recv_from(&mut buffer).await.unwrap();
+            let mut forged = respond(&buffer[..length]);
+            forged[0] ^= 1;
+            udp.send_to(&forged, peer).await.unwrap();
+            udp.send_to(&respond(&buffer[..length]), peer).await.unwrap();
+            let (mut stream, _) = tcp.accept().await.unwrap();
+            let mut query = vec![0; usize::from(stream.read_u16().await.unwrap())];
+            stream.read_exact(&mut query).await.unwrap();
+            let response = respond(&query);
+            stream.write_u16(u16::try_from(response.len()).unwrap()).await.unwrap();
+            stream.write_all(&response).await.unwrap();
+            Ok(())
+        });
+        let vpc =
+            VpcNames { vpc: VpcId::from("vpc-1"), servers: vec![SERVER], enabled: true, records: Vec::new() };
+        let names = Names { vpcs: vec![vpc.clone()], public: Vec::new(), internet: true };
+        let tables = Tables::new(&names);
+        let (_kept, taken) = watch::channel(Arc::new(Taken { generation: 1, names: Some(names), tables }));
+        let resolv_conf = folder.path().join("resolv.conf");
+        std::fs::write(&resolv_conf, "nameserver 127.0.0.1\n").unwrap();
+        let upstream = Upstream { path: resolv_conf.clone(), port };
+        working.spawn(serve(sockets, Source { vpc: vpc.vpc, taken, upstream }));
+
+        let asker = netns::within(&path, || UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+        asker.set_nonblocking(true).unwrap();
+        let asker = tokio::net::UdpSocket::from_std(asker).unwrap();
+        let mut buffer = [0; 512];
+        let address = |bytes: &[u8]| {
+            let packet = Packet::parse(bytes).unwrap();
+            assert_eq!(packet.id(), 7);
+            packet
+                .answers
+                .iter()
+                .any(|answer| matches!(&answer.rdata, RData::A(a) if a.address == 0xcb00_7109))
+        };
+        asker.send_to(&query("example.com"), (SERVER, PORT)).await.unwrap();
+        let length = asker.recv(&mut buffer).await.unwrap();
+        assert!(address(&buffer[..length]));
+        let stream = netns::within(&path, || std::net::TcpStream::connect((SERVER, PORT)).unwrap()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let mut stream = TcpStream::from_std(stream).unwrap();
+        let asked = query("example.com");
+        stream.write_u16(u16::try_from(asked.len()).unwrap()).await.unwrap();
+        stream.write_all(&asked).await.unwrap();
+        let length = usize::from(stream.read_u16().await.unwrap());
+        stream.read_exact(&mut buffer[..length]).await.unwrap();
+        assert!(address(&buffer[..length]));
+
+        // Without a server that answers it is said, and names that are ours alone are not asked for at all.
+        std::fs::write(&resolv_conf, "search example\n").unwrap();
+        for (name, code) in [("example.com", RCODE::ServerFailure), ("db.local", RCODE::NameError)] {
+            asker.send_to(&query(name), (SERVER, PORT)).await.unwrap();
+            let length = asker.recv(&mut buffer).await.unwrap();
+            assert_eq!(Packet::parse(&buffer[..length]).unwrap().rcode(), code, "{name}");
+        }
+        drop(working);
+        netns::delete_all(&folder.path().join("netns")).unwrap();
     }
 }

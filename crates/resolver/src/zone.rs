@@ -7,6 +7,8 @@ use std::sync::Arc;
 use desired::{Names, Record};
 use types::VpcId;
 
+use crate::upstream::may_be_asked;
+
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
@@ -69,13 +71,18 @@ pub struct Tables {
 pub struct View {
     own: Zone,
     public: Arc<Zone>,
+    internet: bool,
 }
 
 impl Tables {
     /// Indexes the names.
     pub fn new(names: &Names) -> Self {
         let public = Arc::new(Zone::new(&names.public));
-        let view = |records: &[Record]| View { own: Zone::new(records), public: public.clone() };
+        let view = |records: &[Record]| View {
+            own: Zone::new(records),
+            public: public.clone(),
+            internet: names.internet,
+        };
         Self { vpcs: names.vpcs.iter().map(|vpc| (vpc.vpc.clone(), view(&vpc.records))).collect() }
     }
 
@@ -86,6 +93,15 @@ impl Tables {
 }
 
 impl View {
+    /// Whether a name in lower case without the final dot is asked of the host's own DNS servers: it is none of ours,
+    /// though it may have one below it.
+    pub fn is_asked_further(&self, name: &str) -> bool {
+        self.internet
+            && self.own.find(name).is_none()
+            && self.public.find(name).is_none()
+            && may_be_asked(name)
+    }
+
     /// Looks up a name in lower case without the final dot: the VPC's own names, then public ones, then what RFC 6761
     /// says of `localhost`.
     pub fn find(&self, name: &str) -> Found {
@@ -126,6 +142,7 @@ mod tests {
                 record("app-1.r.elb.localhost", 5),
                 Record { name: "empty.example".to_owned(), addresses: Vec::new(), ttl: 1 },
             ],
+            internet: false,
         };
         Tables::new(&names).vpc(&vpc).unwrap().find(name)
     }
@@ -166,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_vpc_that_is_not_listed_has_no_names() {
-        let names = Names { vpcs: Vec::new(), public: vec![record("a", 1)] };
+        let names = Names { vpcs: Vec::new(), public: vec![record("a", 1)], internet: false };
         assert!(Tables::new(&names).vpc(&VpcId::from("vpc-1")).is_none());
     }
 }

@@ -46,6 +46,7 @@ impl Stage {
         let names = Names {
             vpcs: vpcs.iter().enumerate().map(vpc).collect(),
             public: vec![record("*.dkr.ecr.r.amazonaws.com", [10]), record("many.example", 0..100)],
+            internet: false,
         };
         let role = RoleDir::new(folder.path().join("resolver"));
         Self { folder, role, names, generation: 1, playing: None }

@@ -53,6 +53,10 @@ impl<const N: usize> From<[Ipv4Addr; N]> for Outside {
 
 /// The filter. The edge's sockets take the packets of what they carry already, also when others are not taken.
 fn table(outside: &Outside) -> Table {
+    let nothing = Table { name: TABLE.to_owned(), ..Table::default() };
+    if outside.hosts.is_empty() && !outside.internet {
+        return nothing;
+    }
     let base = Base { kind: Kind::Filter, hook: Hook::Prerouting, priority: -150, accept: true };
     let to = |range| E::Within(Field::Destination, Operator::Is, range);
     let goto = |chain: &str| E::Verdict(Verdict::Goto(chain.to_owned()));
@@ -76,7 +80,7 @@ fn table(outside: &Outside) -> Table {
         (CARRY, None, both.map(hand).into()),
     ];
     let chains = chains.map(|(name, base, rules)| (name.to_owned(), Chain { base, rules, unordered: false }));
-    Table { name: TABLE.to_owned(), chains: chains.into(), ..Table::default() }
+    Table { chains: chains.into(), ..nothing }
 }
 
 impl Network {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use desired::{Edge, HostListener, HostRoute};
+use desired::{Edge, HostListener, HostRoute, InternetHost};
 use store::Snapshot;
 use types::{Region, VpcId};
 
@@ -13,6 +13,7 @@ use crate::ec2::interface::NetworkInterface;
 use crate::ec2::vpc_endpoint::{VpcEndpoint, Way};
 use crate::elbv2::listener::Listener;
 use crate::elbv2::load_balancer::LoadBalancer;
+use crate::internet::{self, Called, Host};
 
 pub(super) fn project(rows: &Snapshot, settings: &Settings) -> Edge {
     let mut ports: BTreeMap<u16, Vec<HostRoute>> = BTreeMap::new();
@@ -33,8 +34,8 @@ pub(super) fn project(rows: &Snapshot, settings: &Settings) -> Edge {
         listeners: ports.into_iter().map(|(port, routes)| HostListener { port, routes }).collect(),
         aws_endpoints: super::endpoints(&Region::all().collect::<Vec<_>>()),
         vpc_endpoints: vpc_endpoints(rows),
-        internet: false,
-        internet_hosts: Vec::new(),
+        internet: internet::is_on(rows),
+        internet_hosts: internet::hosts(rows).map(|host| internet_host(&host)).collect(),
         certificate_chain: settings.certificate_chain.clone(),
         private_key: settings.private_key.clone(),
     }
@@ -69,6 +70,14 @@ fn vpc_endpoints(rows: &Snapshot) -> Vec<desired::VpcEndpoint> {
         }
     };
     rows.scan::<VpcEndpoint>("").filter(|endpoint| endpoint.is_live()).flat_map(listeners).collect()
+}
+
+fn internet_host(host: &Host) -> InternetHost {
+    let name = match &host.place.host {
+        Called::Name(name) => Some(name.clone()),
+        Called::Address(_) => None,
+    };
+    InternetHost { name, address: host.address, port: host.place.port, to: host.to }
 }
 
 /// The interfaces of a load balancer's nodes.

@@ -14,11 +14,14 @@ use crate::ec2::vpc::Vpc;
 use crate::ec2::vpc_endpoint::{VpcEndpoint, Way};
 use crate::ec2::vpc_peering;
 use crate::elbv2::load_balancer::LoadBalancer;
+use crate::internet::{self, Called};
 
 /// The link-local address of every VPC's DNS server ("DNS attributes for your VPC", Amazon VPC User Guide).
 const LINK_LOCAL: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 /// AWS answers its load balancers' names for a minute.
 const TTL: u32 = 60;
+/// Pretend hosts come and go as a test does.
+const HOST_TTL: u32 = 5;
 
 pub(super) fn project(rows: &Snapshot) -> Names {
     let balancers: Vec<_> = rows.scan::<LoadBalancer>("").collect();
@@ -37,6 +40,7 @@ pub(super) fn project(rows: &Snapshot) -> Names {
             public.push(Record { name, addresses, ttl: TTL });
         }
     }
+    public.extend(internet_hosts(rows));
     for balancer in balancers.iter().filter(|balancer| !balancer.internal) {
         let addresses = public_addresses(rows, balancer);
         let amazon = balancer.dns_name.replace(".elb.localhost", ".elb.amazonaws.com");
@@ -59,7 +63,7 @@ pub(super) fn project(rows: &Snapshot) -> Names {
             records
         },
     };
-    Names { vpcs: vpcs.iter().map(names).collect(), public }
+    Names { vpcs: vpcs.iter().map(names).collect(), public, internet: internet::is_on(rows) }
 }
 
 /// The names that one VPC alone resolves: its internal load balancers', its interfaces' ("DNS attributes for your VPC",
@@ -138,6 +142,17 @@ fn peer_records(
 /// The public name of an interface's public address.
 fn public_name(interface: &NetworkInterface, address: Ipv4Addr) -> Record {
     Record { name: public_dns_name(&interface.region, address), addresses: vec![address], ttl: TTL }
+}
+
+/// The pretend hosts of the internet that have a name; one name may have several ports, and has one address.
+fn internet_hosts(rows: &Snapshot) -> impl Iterator<Item = Record> {
+    let named: BTreeMap<String, Ipv4Addr> = internet::hosts(rows)
+        .filter_map(|host| match &host.place.host {
+            Called::Name(name) => Some((name.clone(), host.address)),
+            Called::Address(_) => None,
+        })
+        .collect();
+    named.into_iter().map(|(name, address)| Record { name, addresses: vec![address], ttl: HOST_TTL })
 }
 
 fn aws_endpoints() -> Vec<Record> {

@@ -93,6 +93,13 @@ pub fn run(state: &Path, options: &Options, foreground: bool) -> Result<(), Serv
     let keys = Keys::load_or_mint(state, options.account.as_ref())?;
     let certificate = keys.endpoint_certificate(state)?;
     let store = Arc::new(Store::open(&state.join("landfall.db"), &control::tables())?);
+    if let Some(on) = options.internet {
+        let turned = store.write(move |rows| {
+            control::internet::turn(rows, on);
+            Ok::<_, std::convert::Infallible>(())
+        });
+        let Ok(()) = turned?;
+    }
     let listen = |cause| ServeError::Listen { address: options.listen, cause };
     let listener = TcpListener::bind(options.listen).map_err(listen)?;
     let settings = Arc::new(Settings {

@@ -8,7 +8,7 @@ mod route;
 mod socket;
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use serde::Serialize;
@@ -132,6 +132,15 @@ impl Netlink {
     /// When the kernel refuses.
     pub fn open() -> Result<Self> {
         Ok(Self { socket: Socket::open()?, numbers: HashMap::new(), names: HashMap::new() })
+    }
+
+    /// Whether an address is one of the namespace's own.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn is_own(&mut self, address: IpAddr) -> Result<bool> {
+        let IpAddr::V4(address) = address else { return Ok(address.is_loopback()) };
+        Ok(address.is_loopback() || self.addresses()?.iter().any(|found| found.address.addr() == address))
     }
 
     fn index(&mut self, name: &str) -> Result<u32> {
