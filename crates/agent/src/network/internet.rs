@@ -187,3 +187,70 @@ impl Network {
         })?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn nothing_is_handed_to_the_edge_but_what_is_sent_to_pretend_hosts_or_with_the_internet_on_anywhere_public()
+     {
+        let outside = Outside::default();
+        expect![[r#"
+            table ip internet {
+            }"#]]
+        .assert_eq(&table(&outside).to_string());
+        let host = |last, port| (Ipv4Addr::new(198, 19, 128, last), port);
+        let outside = Outside { hosts: [host(1, None), host(2, Some(443))].into(), ..outside };
+        expect![[r#"
+            table ip internet {
+              chain carry {
+                meta l4proto 6 tproxy to 127.0.0.1:198 meta mark set 0x1 accept
+                meta l4proto 17 tproxy to 127.0.0.1:198 meta mark set 0x1 accept
+              }
+              chain choose {
+                ip daddr 198.19.128.1/32 goto carry
+                ip daddr 198.19.128.2/32 th dport 443 goto carry
+              }
+              chain prerouting {
+                type filter hook prerouting priority -150; policy accept;
+                meta l4proto 6 goto choose
+                meta l4proto 17 goto choose
+              }
+            }"#]]
+        .assert_eq(&table(&outside).to_string());
+        let outside = Outside { hosts: BTreeSet::new(), internet: true, ..outside };
+        expect![[r#"
+            table ip internet {
+              chain carry {
+                meta l4proto 6 tproxy to 127.0.0.1:198 meta mark set 0x1 accept
+                meta l4proto 17 tproxy to 127.0.0.1:198 meta mark set 0x1 accept
+              }
+              chain choose {
+                ip daddr 0.0.0.0/8 return
+                ip daddr 10.0.0.0/8 return
+                ip daddr 100.64.0.0/10 return
+                ip daddr 127.0.0.0/8 return
+                ip daddr 169.254.0.0/16 return
+                ip daddr 172.16.0.0/12 return
+                ip daddr 192.0.0.0/24 return
+                ip daddr 192.0.2.0/24 return
+                ip daddr 192.88.99.0/24 return
+                ip daddr 192.168.0.0/16 return
+                ip daddr 198.18.0.0/15 return
+                ip daddr 198.51.100.0/24 return
+                ip daddr 203.0.113.0/24 return
+                ip daddr 224.0.0.0/4 return
+                ip daddr 240.0.0.0/4 return
+                goto carry
+              }
+              chain prerouting {
+                type filter hook prerouting priority -150; policy accept;
+                meta l4proto 6 goto choose
+                meta l4proto 17 goto choose
+              }
+            }"#]]
+        .assert_eq(&table(&outside).to_string());
+    }
+}

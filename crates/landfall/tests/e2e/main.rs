@@ -13,6 +13,7 @@ mod api;
 mod cases;
 mod image_path;
 mod leftovers;
+mod pretend_hosts;
 mod stack;
 
 use leftovers::HostNetwork;
@@ -34,6 +35,10 @@ fn the_example_stack_lives_fails_and_heals_as_on_aws_and_ends_without_a_trace() 
             cases::the_task_sees_the_load_balancer_and_the_client_s_address,
         ),
         ("the CLI shows the service as AWS does", cases::the_cli_shows_the_service_as_aws_does),
+        (
+            "a pretend host is reached by its name",
+            pretend_hosts::a_pretend_host_is_reached_by_its_name_through_the_nat_gateway,
+        ),
         ("skopeo pushes and pulls", cases::skopeo_pushes_and_pulls),
         ("serve is killed", cases::the_data_plane_goes_on_while_serve_is_dead),
         ("the agent is killed", cases::the_agent_may_die_and_comes_back),
