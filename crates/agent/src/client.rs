@@ -8,6 +8,7 @@ use std::time::Duration;
 use desired::{Frames, Host, HostError, MessageError, Observed, Part};
 use types::{NetworkInterfaceId, PartId, VpcId};
 
+use crate::flows::FlowReport;
 use crate::network::Listening;
 use crate::own_dir;
 use crate::protocol::{Reply, Request, Summary};
@@ -94,6 +95,17 @@ impl Client {
     pub fn listening(&self, interface: &NetworkInterfaceId) -> Result<Option<Vec<Listening>>, HostError> {
         match self.ask(&Request::Listening(interface.clone()), PATIENCE)? {
             Reply::Listening(listening) => Ok(listening),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The flow records behind a number, or from the oldest that is kept; see [`crate::flows::Flows::report`].
+    ///
+    /// # Errors
+    /// When the agent does not answer.
+    pub fn flows(&self, after: Option<u64>, timeout: Duration) -> Result<FlowReport, HostError> {
+        match self.ask(&Request::Flows { after, timeout }, PATIENCE + timeout)? {
+            Reply::Flows(report) => Ok(report),
             other => Err(unexpected(&other)),
         }
     }

@@ -34,7 +34,9 @@ pub(crate) enum Step {
 /// Keeps a part until it is gone.
 pub(crate) fn keep(machine: &Arc<Machine>, id: &PartId, bell: &Arc<Bell>) {
     let mut keeper = match id {
-        PartId::Vpc(vpc) => Keeper::Vpc(VpcKeeper { id: vpc.clone(), applied: None, looked: None }),
+        PartId::Vpc(vpc) => {
+            Keeper::Vpc(VpcKeeper { id: vpc.clone(), applied: None, looked: None, unrecorded: None })
+        }
         _ => Keeper::Role(Box::new(RoleKeeper::new(machine, id, bell))),
     };
     let mut last = None;
@@ -79,17 +81,31 @@ struct VpcKeeper {
     applied: Option<u64>,
     /// When the whole network was looked at last.
     looked: Option<Instant>,
+    /// Why there are no flow records, if there are none.
+    unrecorded: Option<String>,
 }
 
 impl VpcKeeper {
     fn step(&mut self, machine: &Machine, part: &Part) -> Result<Step, String> {
         let Some(body) = &part.body else { return self.remove(machine) };
         let Body::Vpc(vpc) = body else { return Err("the part is no VPC".to_owned()) };
+        if vpc.interfaces.is_empty() {
+            // The namespace goes.
+            machine.flows.forget(&self.id);
+        }
         if let Some(step) = self.quickly(machine, part.generation, vpc) {
             return Ok(step);
         }
         self.looked = Some(Instant::now());
         let result = machine.network.apply(vpc);
+        if result.is_ok() {
+            // Traffic does not wait for records; the next look tries again.
+            let why = machine.flows.keep(&machine.network, vpc, part.generation).err();
+            if let Some(why) = why.as_ref().filter(|why| self.unrecorded.as_ref() != Some(*why)) {
+                complain(why);
+            }
+            self.unrecorded = why;
+        }
         let error = result.as_ref().err().map(ToString::to_string);
         if let Ok(joined) = &result {
             machine.ring_vpcs(joined.clone());
@@ -124,6 +140,7 @@ impl VpcKeeper {
         if machine.is_used(&self.id) {
             return Ok(Step::Kept);
         }
+        machine.flows.forget(&self.id);
         machine.network.remove(&self.id).map_err(|error| error.to_string())?;
         machine.sweep(Some(&self.id)).map_err(|error| error.to_string())?;
         Ok(Step::Gone)

@@ -2,12 +2,13 @@
 //!
 //! The agent is the one long-lived process with privilege. It keeps the parts of the desired state on disk
 //! (`ledger`), has a thread for each (`keeper`) that makes networks ([`network`]) and starts, adopts and ends
-//! processes (`roles`), and answers a socket of its own ([`Client`] speaks to it). It may be killed at any line: what
+//! processes (`roles`), records what goes through the networks ([`flows`]), and answers a socket of its own ([`Client`] speaks to it). It may be killed at any line: what
 //! it made goes on, and the next agent takes it over.
 
 mod bell;
 mod client;
 mod down;
+pub mod flows;
 mod keeper;
 mod ledger;
 mod machine;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use desired::role::{RoleDir, RoleError};
 
 pub use client::Client;
+pub use flows::{Action, Flow, FlowRecord, FlowReport, Seen};
 pub use protocol::Summary;
 
 /// How the agent starts other processes, and what it does at the end of all.

@@ -10,6 +10,7 @@ use desired::{Body, Observation, Part};
 use types::{PartId, TaskId, VpcId};
 
 use crate::bell::Bell;
+use crate::flows::Flows;
 use crate::ledger::Ledger;
 use crate::network::{INTERNET, Network, NetworkError};
 use crate::protocol::Summary;
@@ -23,6 +24,7 @@ pub(crate) struct Machine {
     pub(crate) state: PathBuf,
     pub(crate) settings: Settings,
     pub(crate) network: Network,
+    pub(crate) flows: Flows,
     pub(crate) news: News,
     /// Locked for as long as parts are written, so that disk and memory agree on which came last.
     ledger: Mutex<Ledger>,
@@ -69,6 +71,7 @@ impl Machine {
             state: state.to_owned(),
             settings,
             network: Network::new(state),
+            flows: Flows::default(),
             news: News::default(),
             ledger: Mutex::new(Ledger::open(state.join("agent/desired"))?),
             held: Mutex::default(),

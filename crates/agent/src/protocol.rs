@@ -7,6 +7,7 @@ use desired::{Observed, Part};
 use serde::{Deserialize, Serialize};
 use types::{NetworkInterfaceId, PartId, VpcId};
 
+use crate::flows::FlowReport;
 use crate::network::Listening;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub(crate) enum Request {
     Counters(VpcId),
     /// Tell what programs in an interface's namespace listen on.
     Listening(NetworkInterfaceId),
+    /// Tell the flow records behind a number, or all that are kept, waiting at most this long for one.
+    Flows { after: Option<u64>, timeout: Duration },
     /// Tell how things are.
     Status,
     /// End everything that was made, then the agent.
@@ -39,6 +42,7 @@ pub(crate) enum Reply {
     Parts(Vec<PartId>),
     /// None: the VPC has no namespace.
     Counters(Option<BTreeMap<String, u64>>),
+    Flows(FlowReport),
     /// None: the interface has no namespace.
     Listening(Option<Vec<Listening>>),
     Status(Summary),

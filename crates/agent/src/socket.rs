@@ -82,6 +82,7 @@ fn reply(machine: &Arc<Machine>, request: Request) -> Reply {
             Ok(listening) => Reply::Listening(listening),
             Err(error) => Reply::Refused(error.to_string()),
         },
+        Request::Flows { after, timeout } => Reply::Flows(machine.flows.report(after, timeout)),
         Request::Status => Reply::Status(machine.summary()),
         Request::Down { .. } => Reply::Refused("not asked here".to_owned()),
     }

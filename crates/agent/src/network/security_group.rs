@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 
 use desired::{InterfaceKind, Peer, Protocol, Rule as GroupRule, SecurityGroup, Vpc};
 use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
 use sys::nft::{Expression as E, Field, Operator, Rule, Set, State, Type, Value, Verdict};
 use types::{PrefixListId, SecurityGroupId};
 
@@ -23,7 +24,8 @@ pub(super) const SENDER: u32 = 1;
 pub(super) const RECEIVER: u32 = 2;
 
 /// The two directions of a security group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// To the interface.
     Ingress,

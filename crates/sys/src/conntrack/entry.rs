@@ -46,8 +46,10 @@ pub enum TcpState {
     Established,
     /// A side has sent FIN.
     Closing,
-    /// Both sides have sent FIN, or one has sent RST.
+    /// Both sides have sent FIN.
     Closed,
+    /// A side has sent RST.
+    Reset,
 }
 
 /// A flow with its counters.
@@ -100,7 +102,8 @@ fn entry(bytes: &[u8]) -> Option<Entry> {
         tcp: state.map(|state| match number(state) {
             3 => TcpState::Established,
             4 | 5 => TcpState::Closing,
-            6..=8 => TcpState::Closed,
+            6 | 7 => TcpState::Closed,
+            8 => TcpState::Reset,
             _ => TcpState::Opening,
         }),
     })
