@@ -8,6 +8,7 @@ use control::internet::Place;
 use types::AccountId;
 
 use crate::explain::Protocol;
+use crate::flows::FlowArgs;
 
 /// A real AWS container stack on one Linux machine.
 #[derive(Debug, Parser)]
@@ -102,6 +103,8 @@ pub enum Command {
     /// The internet that VPCs see: pretend hosts on it, and whether it is the real one
     #[command(subcommand)]
     Internet(InternetCommand),
+    /// Show which packets went through the VPCs and which were refused, and why
+    Flows(FlowArgs),
     /// Work with images
     #[command(subcommand)]
     Image(ImageCommand),

@@ -6,6 +6,7 @@ mod client;
 mod demo;
 mod doctor;
 mod explain;
+mod flows;
 mod image;
 mod internet;
 mod logs;
@@ -77,6 +78,7 @@ fn run(cli: &Cli) -> Outcome {
         }
         Command::Logs { name, follow } => return logs::run(state, name, *follow),
         Command::Internet(command) => return internet::run(state, command),
+        Command::Flows(args) => return flows::run(state, args),
         Command::Image(ImageCommand::Import { source, repository, region }) => {
             image::import(state, source, repository, region)?;
         }

@@ -21,6 +21,7 @@ use store::{Snapshot, Store};
 
 use crate::explain::{self, Answer, Ask};
 use crate::internet;
+use crate::flows::owner::{self, Owner};
 use crate::serve::calls::{Calls, Counted};
 
 /// How many stopped tasks the table shows; JSON has all.
@@ -131,6 +132,7 @@ pub struct TargetStatus {
 enum Question {
     Status,
     Explain(Ask),
+    Owners,
     Stop,
     Internet(internet::Question),
 }
@@ -147,6 +149,9 @@ pub fn ask(state: &Path) -> Option<Status> {
 /// Asks `serve` why something does not answer. None: it does not answer itself.
 pub fn explain(state: &Path, ask: &Ask) -> Option<Answer> {
     question(state, &Question::Explain(ask.clone()))
+/// Asks `serve` what the network interfaces belong to. None: it does not answer.
+pub fn owners(state: &Path) -> Option<Vec<Owner>> {
+    question(state, &Question::Owners)
 }
 
 /// Why nobody answers, and what to do about it.
@@ -221,6 +226,7 @@ pub fn answer(
                 Ok(Question::Internet(question)) => {
                     frames.send(&internet::answer(&store, &machine, question))
                 }
+                Ok(Question::Owners) => frames.send(&owner::gather(&store.snapshot())),
                 Ok(Question::Stop) => frames.send(&stop.send(()).is_ok()),
                 Err(_) => Ok(()),
             };
