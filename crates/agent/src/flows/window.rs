@@ -207,6 +207,7 @@ impl Window {
             records.push(FlowRecord { vpc: topology.vpc.clone(), start: self.since, end: now, seen });
         }
         self.since = now;
+        records.sort_by_key(|record| record.end);
         records
     }
 

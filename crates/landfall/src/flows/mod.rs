@@ -95,6 +95,8 @@ struct Shown<'a> {
     owners: BTreeMap<String, Owner>,
     account: String,
     colours: bool,
+    /// What `--since` counts back from: what comes later is always shown.
+    began: Timestamp,
     /// How many records fitted.
     count: usize,
     /// For JSON that is not followed: one document at the end.
@@ -110,6 +112,7 @@ impl<'a> Shown<'a> {
             owners: BTreeMap::new(),
             account: status::ask(state).map_or_else(|| "unknown".to_owned(), |status| status.account),
             colours: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            began: Timestamp::now(),
             count: 0,
             documents: Vec::new(),
             problems: Vec::new(),
@@ -141,9 +144,8 @@ impl<'a> Shown<'a> {
         if report.records.iter().any(unknown) {
             self.learn();
         }
-        let now = Timestamp::now();
         for record in &report.records {
-            if self.args.choice.fits(record, &self.owners, now) {
+            if self.args.choice.fits(record, &self.owners, self.began) {
                 self.show(record);
             }
         }
