@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use store::{Snapshot, Store};
 
 use crate::explain::{self, Answer, Ask};
-use crate::internet;
 use crate::flows::owner::{self, Owner};
+use crate::internet;
 use crate::serve::calls::{Calls, Counted};
 
 /// How many stopped tasks the table shows; JSON has all.
@@ -149,6 +149,8 @@ pub fn ask(state: &Path) -> Option<Status> {
 /// Asks `serve` why something does not answer. None: it does not answer itself.
 pub fn explain(state: &Path, ask: &Ask) -> Option<Answer> {
     question(state, &Question::Explain(ask.clone()))
+}
+
 /// Asks `serve` what the network interfaces belong to. None: it does not answer.
 pub fn owners(state: &Path) -> Option<Vec<Owner>> {
     question(state, &Question::Owners)
@@ -223,6 +225,7 @@ pub fn answer(
                         Answer::Refused("explaining it failed inside Landfall: see serve's log".to_owned())
                     });
                     frames.send(&answer)
+                }
                 Ok(Question::Internet(question)) => {
                     frames.send(&internet::answer(&store, &machine, question))
                 }

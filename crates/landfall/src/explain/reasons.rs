@@ -178,11 +178,9 @@ fn of_target(
     }
     match health {
         HealthState::Healthy => reasons.find(Level::Ok, &group.arn, format!("{target} is healthy")),
-        HealthState::Initial if any_healthy => {
-            reasons.find(Level::Note, &group.arn, format!("{target} is not checked yet"))
-        }
         HealthState::Initial => {
-            reasons.find(Level::Note, &group.arn, format!("{target} is not checked yet; health checks go on"))
+            let text = format!("{target} is not checked yet; the first check takes some seconds");
+            reasons.find(Level::Note, &group.arn, text);
         }
         HealthState::Draining | HealthState::Drained => {
             reasons.find(Level::Note, &group.arn, format!("{target} drains"));

@@ -468,7 +468,7 @@ mod tests {
         }
     }
 
-    fn check(paths: Vec<Path>, finding: Level, brief: bool, expected: Expect) {
+    fn check(paths: Vec<Path>, finding: Level, brief: bool, expected: &Expect) {
         let findings = vec![Finding {
             level: finding,
             about: "x".to_owned(),
@@ -501,7 +501,7 @@ mod tests {
             paths,
             Level::Ok,
             true,
-            expect![[r#"
+            &expect![[r#"
                 web
                   ✓ target 10.0.1.9:3000
 
@@ -523,7 +523,7 @@ mod tests {
             vec![path("task c", false)],
             Level::Ok,
             false,
-            expect![[r#"
+            &expect![[r#"
                 web
                   ✓ target 10.0.1.9:3000
 
@@ -542,7 +542,7 @@ mod tests {
             vec![path("task c", false)],
             Level::Blocks,
             true,
-            expect![[r#"
+            &expect![[r#"
                 web
                   ✗ target 10.0.1.9:3000
                   ✓ lb/web → task c  tcp 3000

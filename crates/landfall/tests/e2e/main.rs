@@ -55,7 +55,7 @@ fn the_example_stack_lives_fails_and_heals_as_on_aws_and_ends_without_a_trace() 
         ("the plan is still empty", cases::the_second_plan_is_empty),
         ("destroy takes everything", cases::destroy_takes_everything),
     ];
-    all(stack, cases, &before);
+    all(&stack, cases, &before);
 }
 
 #[test]
@@ -99,14 +99,14 @@ fn a_task_that_cannot_reach_ecr_says_what_it_could_not_reach_and_starts_when_it_
             image_path::in_a_public_subnet_without_a_public_address,
         ),
     ];
-    all(stack, cases, &before);
+    all(&stack, cases, &before);
 }
 
 /// Runs the cases one after the other, and ends the stack without a trace.
-fn all(stack: Stack, cases: &[Case], before: &HostNetwork) {
+fn all(stack: &Stack, cases: &[Case], before: &HostNetwork) {
     for (name, case) in cases {
         let begun = std::time::Instant::now();
-        case(&stack);
+        case(stack);
         println!("ok  {name}  {:.1} s", begun.elapsed().as_secs_f64());
         assert_eq!(*before, HostNetwork::look(), "the host's own network has changed after: {name}");
     }
