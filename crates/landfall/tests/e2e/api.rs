@@ -38,6 +38,12 @@ impl Stack {
         self.query("ec2", "2016-11-15", action, parameters)
     }
 
+    /// A call to IAM; it must succeed.
+    pub(crate) fn iam(&self, action: &str, parameters: &str) -> String {
+        self.query("iam", "2010-05-08", action, parameters)
+            .unwrap_or_else(|document| panic!("{action} {parameters}: {document}"))
+    }
+
     fn query(&self, service: &str, version: &str, action: &str, parameters: &str) -> Result<String, String> {
         let mut body = format!("Action={action}&Version={version}");
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {

@@ -11,12 +11,12 @@ use crate::api::{REGION, text_of, texts_of};
 use crate::stack::Stack;
 
 /// Where AWS's names lead without VPC endpoints: the ECR API, the registry, the layer bucket.
-const API: &str = "198.19.0.10";
-const REGISTRY: &str = "198.19.0.11";
-const LAYERS: &str = "198.19.0.12";
+pub(crate) const API: &str = "198.19.0.10";
+pub(crate) const REGISTRY: &str = "198.19.0.11";
+pub(crate) const LAYERS: &str = "198.19.0.12";
 
 /// A `stoppedReason`: how it begins and how it ends.
-struct Reason(String, String);
+pub(crate) struct Reason(pub(crate) String, pub(crate) String);
 
 impl Reason {
     fn is(&self, said: &str) -> bool {
@@ -25,7 +25,7 @@ impl Reason {
 }
 
 /// No token: what AWS's SDK says about the API's address.
-fn no_token(cause: &str) -> Reason {
+pub(crate) fn no_token(cause: &str) -> Reason {
     let begins = format!(
         "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull registry auth from \
          Amazon ECR: There is a connection issue between the task and Amazon ECR. Check your task network \
@@ -37,12 +37,12 @@ fn no_token(cause: &str) -> Reason {
 }
 
 /// Packets to the ECR API get lost.
-fn no_api(address: &str) -> Reason {
+pub(crate) fn no_api(address: &str) -> Reason {
     no_token(&format!(" {address}:443: i/o timeout"))
 }
 
 /// There is a token, and packets to the registry get lost.
-fn no_registry(stack: &Stack, address: &str) -> Reason {
+pub(crate) fn no_registry(stack: &Stack, address: &str) -> Reason {
     let (image, account) = (image(stack), account(stack));
     let begins = format!(
         "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {image}: \
@@ -53,7 +53,7 @@ fn no_registry(stack: &Stack, address: &str) -> Reason {
 }
 
 /// There is a manifest, and packets to the layer bucket get lost.
-fn no_layers(stack: &Stack, address: &str) -> Reason {
+pub(crate) fn no_layers(stack: &Stack, address: &str) -> Reason {
     let image = image(stack);
     let begins = format!(
         "CannotPullContainerError: The task cannot pull {image} from the registry {image}. There is a connection issue \
@@ -100,12 +100,17 @@ fn at(task: &Value, moment: &str) -> f64 {
     task[moment].as_f64().unwrap_or_else(|| panic!("no {moment} in {task:#}"))
 }
 
-/// Begins a deployment while something is missing, and sees it fail for a reason. Gives the deployment.
-#[track_caller]
-fn fails(stack: &Stack, reason: &Reason) -> String {
+/// Begins a deployment.
+pub(crate) fn begin(stack: &Stack) -> String {
     let deploy = json!({"cluster": "echo", "service": "echo", "forceNewDeployment": true});
     let deployed = stack.ecs("UpdateService", &deploy);
-    let deployment = deployed["service"]["deployments"][0]["id"].as_str().unwrap().to_owned();
+    deployed["service"]["deployments"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// Begins a deployment while something is missing, and sees it fail for a reason. Gives the deployment.
+#[track_caller]
+pub(crate) fn fails(stack: &Stack, reason: &Reason) -> String {
+    let deployment = begin(stack);
     let task = stack.wait("a task that cannot start", Duration::from_secs(90), || {
         stopped(stack, &deployment).into_iter().next().ok_or_else(|| format!("{:#?}", events(stack)))
     });
@@ -121,7 +126,7 @@ fn fails(stack: &Stack, reason: &Reason) -> String {
 
 /// With everything there the deployment succeeds by itself: the service tries again.
 #[track_caller]
-fn heals(stack: &Stack, deployment: &str) {
+pub(crate) fn heals(stack: &Stack, deployment: &str) {
     stack.wait("the deployment succeeds", Duration::from_secs(120), || {
         let service = service(stack);
         let primary = &service["deployments"][0];
@@ -132,28 +137,34 @@ fn heals(stack: &Stack, deployment: &str) {
 
 /// Takes something away, sees the task fail, puts it back, and sees the service heal.
 #[track_caller]
-fn without(stack: &Stack, take_away: impl FnOnce(), reason: &Reason, put_back: impl FnOnce()) {
+pub(crate) fn without<T>(
+    stack: &Stack,
+    take_away: impl FnOnce(),
+    reason: &Reason,
+    put_back: impl FnOnce() -> T,
+) -> T {
     take_away();
     let deployment = fails(stack, reason);
-    put_back();
+    let back = put_back();
     heals(stack, &deployment);
+    back
 }
 
 /// The id of what the example has given a name to.
-fn named(stack: &Stack, action: &str, name: &str, element: &str) -> String {
+pub(crate) fn named(stack: &Stack, action: &str, name: &str, element: &str) -> String {
     stack.ec2_id(action, "tag:Name", name, element)
 }
 
-fn table(stack: &Stack, name: &str) -> String {
+pub(crate) fn table(stack: &Stack, name: &str) -> String {
     named(stack, "DescribeRouteTables", name, "routeTableId")
 }
 
-fn default_route(table: &str) -> String {
+pub(crate) fn default_route(table: &str) -> String {
     format!("RouteTableId={table}&DestinationCidrBlock=0.0.0.0/0")
 }
 
 /// The one NAT gateway that is there.
-fn nat_gateway(stack: &Stack) -> String {
+pub(crate) fn nat_gateway(stack: &Stack) -> String {
     stack.ec2_id("DescribeNatGateways", "state", "available", "natGatewayId")
 }
 

@@ -11,8 +11,10 @@
 
 mod api;
 mod cases;
+mod endpoints;
 mod image_path;
 mod leftovers;
+mod peering;
 mod pretend_hosts;
 mod stack;
 
@@ -98,8 +100,18 @@ fn a_task_that_cannot_reach_ecr_says_what_it_could_not_reach_and_starts_when_it_
             "in a public subnet without a public address",
             image_path::in_a_public_subnet_without_a_public_address,
         ),
+        (
+            "through three VPC endpoints, and not through two",
+            endpoints::through_three_vpc_endpoints_and_not_through_two,
+        ),
     ];
     all(&stack, cases, &before);
+}
+
+#[test]
+fn tasks_reach_a_peer_as_far_as_routes_groups_and_network_acls_of_both_sides_let_them() {
+    let before = HostNetwork::look();
+    all(&Stack::up(), &[("tasks in two VPCs", peering::tasks_in_two_vpcs)], &before);
 }
 
 /// Runs the cases one after the other, and ends the stack without a trace.
