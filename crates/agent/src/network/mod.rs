@@ -195,7 +195,12 @@ impl Network {
     /// # Errors
     /// When the kernel refuses.
     pub fn sweep(&self, wanted: impl FnOnce() -> BTreeSet<String>) -> Result<(), NetworkError> {
-        let found = netns::list(&self.folder)?;
+        let mut found = netns::list(&self.folder)?;
+        // Routers first: with their links go those of all their legs, at once.
+        let is_router = |path: &PathBuf| {
+            path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(VpcId::PREFIX.as_bytes()))
+        };
+        found.sort_by_key(|path| !is_router(path));
         let wanted = wanted();
         for path in found {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
