@@ -39,6 +39,7 @@ fn a_security_group_rule_becomes_a_packet_filter() {
     .assert_eq(&chain(&vpc, "sg-000000000000000ec5/egress/untracked"));
     expect![[r#"
         type filter hook forward priority 0; policy drop;
+        ct state established ct mark & 0x3 == 0x3 accept
         ct state related accept
         ct state established ct direction original ct mark & 0x1 == 0x1 accept
         ct state established ct direction reply ct mark & 0x2 == 0x2 accept
@@ -65,7 +66,7 @@ fn a_network_acl_is_an_ordered_list_that_ends_with_a_denial() {
         vec![entry(200, true, "10.0.0.0/8", Some((1024, 65535))), entry(100, false, "10.194.1.0/24", None)];
     expect![[r#"
         ip saddr 10.194.1.0/24 counter name acl-0000000000000000a/ingress/100 log prefix "acl-0000000000000000a/ingress/100" group 1 snaplen 80 goto denied/network-acl-ingress
-        meta l4proto 6 th dport 1024-65535 ip saddr 10.0.0.0/8 counter name acl-0000000000000000a/ingress/200 accept
+        meta l4proto 6 th dport 1024-65535 ip saddr 10.0.0.0/8 counter name acl-0000000000000000a/ingress/200 return
         counter name acl-0000000000000000a/ingress/default log prefix "acl-0000000000000000a/ingress/default" group 1 snaplen 80 goto denied/network-acl-ingress"#]]
     .assert_eq(&chain(&vpc, "acl-0000000000000000a/ingress"));
 }

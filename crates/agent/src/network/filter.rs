@@ -2,8 +2,8 @@
 //! network ACLs and security groups stand.
 //!
 //! A packet through the router meets, in this order: `classify` (source check, subnet mark), the route lookup by the
-//! mark, `check_destination`, `igw_guard`, `nacl_leave`, `nacl_enter`, `sg_egress`, `sg_ingress`. Each is a base chain
-//! of its own, because `accept` ends only the base chain that it stands in.
+//! mark, `guard`, `nacl`, `sg_egress`, `sg_ingress`. Each is a base chain of its own, because `accept` ends only the base
+//! chain that it stands in; and each costs every packet something.
 
 use std::net::Ipv4Addr;
 
@@ -155,8 +155,9 @@ pub(super) fn table(vpc: &Vpc, legs: &[Leg<'_>], dns: Ipv4Addr) -> Table {
     denials(&mut writer);
     facts(&mut writer, vpc, legs);
     peerings(&mut writer, vpc);
-    classify(&mut writer, vpc);
+    classify(&mut writer);
     internet_gateway(&mut writer);
+    guard(&mut writer, vpc);
     network_acl::write(&mut writer, vpc);
     security_group::write(&mut writer, vpc, legs);
     input(&mut writer, dns);
@@ -182,6 +183,7 @@ fn denials(writer: &mut Writer) {
 fn facts(writer: &mut Writer, vpc: &Vpc, legs: &[Leg<'_>]) {
     for (name, set) in [
         ("eni_subnet", Set::map(&[Type::Interface], Type::Mark)),
+        ("eni_source", Set::map(&[Type::Interface, Type::Ipv4], Type::Mark)),
         ("eni_address", Set::new(&[Type::Interface, Type::Ipv4])),
         ("eni_unchecked", Set::new(&[Type::Interface])),
         ("subnet_eni", Set::new(&[Type::Mark, Type::Interface])),
@@ -197,6 +199,7 @@ fn facts(writer: &mut Writer, vpc: &Vpc, legs: &[Leg<'_>]) {
         let (name, address) = (link(&leg.link()), Value::Ipv4(leg.interface.address));
         let mark = Value::Mark(leg.subnet.number);
         writer.element("eni_subnet", vec![name.clone()], Some(mark.clone()));
+        writer.element("eni_source", vec![name.clone(), address.clone()], Some(mark.clone()));
         writer.element("subnet_eni", vec![mark, name.clone()], None);
         writer.element("eni_address", vec![name.clone(), address.clone()], None);
         if !leg.interface.source_dest_check || leg.is_nat_gateway() {
@@ -218,7 +221,9 @@ fn facts(writer: &mut Writer, vpc: &Vpc, legs: &[Leg<'_>]) {
         let name = link(&endpoint_link(&endpoint.id));
         writer.element("eni_subnet", vec![name.clone()], Some(Value::Mark(0)));
         for address in &endpoint.addresses {
-            writer.element("eni_address", vec![name.clone(), Value::Ipv4(*address)], None);
+            let key = vec![name.clone(), Value::Ipv4(*address)];
+            writer.element("eni_source", key.clone(), Some(Value::Mark(0)));
+            writer.element("eni_address", key, None);
         }
         writer.element("no_services", vec![name], None);
     }
@@ -242,28 +247,19 @@ fn peerings(writer: &mut Writer, vpc: &Vpc) {
 
 /// Who sent it, and which subnet's route table holds. A packet to an interface that has another address is dropped
 /// too: both are the source/destination check.
-fn classify(writer: &mut Writer, vpc: &Vpc) {
-    use Field::{Destination, InputInterface, OutputInterface, Source};
-    let mark = || E::SetMarkFrom { fields: vec![InputInterface], map: "eni_subnet".to_owned() };
+fn classify(writer: &mut Writer) {
+    use Field::{InputInterface, Source};
+    let mark = |fields: &[Field], map: &str| E::SetMarkFrom { fields: fields.to_vec(), map: map.to_owned() };
     let rules = vec![
+        vec![mark(&[InputInterface, Source], "eni_source"), accept()],
+        vec![is_in(&[InputInterface], "eni_unchecked"), mark(&[InputInterface], "eni_subnet"), accept()],
         vec![from("lo"), accept()],
         vec![from(INTERNET_GATEWAY), E::SetMark(0), accept()],
-        vec![is_in(&[InputInterface, Source], "eni_address"), mark(), accept()],
-        vec![is_in(&[InputInterface], "eni_unchecked"), mark(), accept()],
         vec![verdict_of(InputInterface, "peered")],
         vec![deny(SPOOFED)],
     ];
     // Before conntrack, so that a spoofed packet leaves no flow behind.
     writer.base("classify", filter(Hook::Prerouting, -300, false), rules);
-    let mut rules = vec![
-        vec![is_in(&[OutputInterface, Destination], "eni_address"), accept()],
-        vec![is_in(&[OutputInterface], "any_destination"), accept()],
-    ];
-    for range in &vpc.cidr_blocks {
-        rules.push(vec![to(NOWHERE), E::Within(Destination, Operator::Is, *range), deny(NO_INTERFACE)]);
-    }
-    rules.extend([vec![to(NOWHERE), deny(NO_ROUTE)], vec![deny(MISDIRECTED)]]);
-    writer.base("check_destination", filter(Hook::Forward, -40, false), rules);
 }
 
 /// 1:1 translation between public and private addresses, hairpins included.
@@ -273,32 +269,44 @@ fn internet_gateway(writer: &mut Writer) {
     writer.base("igw_in", nat(Hook::Prerouting, -100), vec![rule]);
     let rule = vec![to(INTERNET_GATEWAY), E::SourceFrom { map: "private_to_public".to_owned() }];
     writer.base("igw_out", nat(Hook::Postrouting, 100), vec![rule]);
-    let rules = vec![
-        // Such a packet would not be translated.
-        vec![E::State(vec![State::Invalid]), deny(INVALID)],
-        vec![
-            to(INTERNET_GATEWAY),
-            E::Original(true),
-            is_not_in(&[Field::Source], "has_public"),
-            deny(NO_PUBLIC_ADDRESS),
-        ],
-        vec![from(INTERNET_GATEWAY), E::Original(true), E::DestinationTranslated(false), deny(NOT_ADDRESSED)],
-    ];
-    writer.base("igw_guard", filter(Hook::Forward, -30, true), rules);
-    let clamp = |end| vec![end, E::Protocol(6), E::ClampSegment(INTERNET_SEGMENT)];
-    let rules = vec![clamp(from(INTERNET_GATEWAY)), clamp(to(INTERNET_GATEWAY))];
-    writer.base("igw_clamp", filter(Hook::Forward, -150, true), rules);
+    let clamp = || vec![E::Protocol(6), E::ClampSegment(INTERNET_SEGMENT)];
+    let unaddressed = vec![E::Original(true), E::DestinationTranslated(false), deny(NOT_ADDRESSED)];
+    writer.chain("from_internet", vec![unaddressed, clamp()]);
+    let private = vec![E::Original(true), is_not_in(&[Field::Source], "has_public"), deny(NO_PUBLIC_ADDRESS)];
+    writer.chain("to_internet", vec![private, clamp()]);
 }
 
-/// The base chains of network ACLs. Packets inside one subnet never meet them.
-pub(super) fn network_acl_bases(writer: &mut Writer) {
-    let inside = || vec![is_in(&[Field::Mark, Field::OutputInterface], "subnet_eni"), accept()];
-    let rules = vec![inside(), vec![verdict_of(Field::Mark, "nacl_out")]];
-    writer.base("nacl_leave", filter(Hook::Forward, -20, true), rules);
+/// What may not go on whatever groups and ACLs say: no flow, no route, no such interface, no public address.
+fn guard(writer: &mut Writer, vpc: &Vpc) {
+    use Field::{Destination, OutputInterface};
+    let jump = |chain: &str| E::Verdict(Verdict::Jump(chain.to_owned()));
+    let mut rules = vec![
+        // Such a packet would not be translated.
+        vec![E::State(vec![State::Invalid]), deny(INVALID)],
+        vec![from(INTERNET_GATEWAY), jump("from_internet")],
+        vec![is_in(&[OutputInterface, Destination], "eni_address"), accept()],
+        vec![to(INTERNET_GATEWAY), jump("to_internet")],
+        vec![is_in(&[OutputInterface], "any_destination"), accept()],
+    ];
+    for range in &vpc.cidr_blocks {
+        rules.push(vec![to(NOWHERE), E::Within(Destination, Operator::Is, *range), deny(NO_INTERFACE)]);
+    }
+    rules.extend([vec![to(NOWHERE), deny(NO_ROUTE)], vec![deny(MISDIRECTED)]]);
+    writer.base("guard", filter(Hook::Forward, -40, false), rules);
+}
+
+/// The base chain of network ACLs. Packets inside one subnet never meet them; all others meet the one of the subnet that
+/// they leave, then the one of the subnet that they enter. What an ACL allows returns from its chain.
+pub(super) fn network_acl_base(writer: &mut Writer) {
     let destination = E::SetMarkFrom { fields: vec![Field::OutputInterface], map: "eni_subnet".to_owned() };
-    let rules =
-        vec![inside(), vec![E::SetMark(0)], vec![destination], vec![verdict_of(Field::Mark, "nacl_in")]];
-    writer.base("nacl_enter", filter(Hook::Forward, -15, true), rules);
+    let rules = vec![
+        vec![is_in(&[Field::Mark, Field::OutputInterface], "subnet_eni"), accept()],
+        vec![verdict_of(Field::Mark, "nacl_out")],
+        vec![E::SetMark(0)],
+        vec![destination],
+        vec![verdict_of(Field::Mark, "nacl_in")],
+    ];
+    writer.base("nacl", filter(Hook::Forward, -20, true), rules);
 }
 
 /// The base chains of security groups. A tracked flow goes on whatever becomes of its rule: bit 1 of its mark says
@@ -309,7 +317,13 @@ pub(super) fn security_group_bases(writer: &mut Writer) {
         vec![E::State(vec![State::Established]), E::Original(original), E::FlowMark(bit), accept()]
     };
     let related = || vec![E::State(vec![State::Related]), accept()];
+    // What most packets are: of a flow that both sides track.
+    let both = || {
+        let bits = security_group::SENDER | security_group::RECEIVER;
+        vec![E::State(vec![State::Established]), E::FlowMark(bits), accept()]
+    };
     let rules = vec![
+        both(),
         related(),
         tracked(true, security_group::SENDER),
         tracked(false, security_group::RECEIVER),
@@ -319,6 +333,7 @@ pub(super) fn security_group_bases(writer: &mut Writer) {
     ];
     writer.base("sg_egress", filter(Hook::Forward, 0, false), rules);
     let rules = vec![
+        both(),
         related(),
         tracked(true, security_group::RECEIVER),
         tracked(false, security_group::SENDER),

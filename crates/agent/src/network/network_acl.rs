@@ -3,7 +3,7 @@
 use desired::{NetworkAcl, NetworkAclEntry, Vpc};
 use sys::nft::{Expression as E, Field, Operator, Rule, Set, Type, Value, Verdict};
 
-use super::filter::{NOT_LET_IN, NOT_LET_OUT, Writer, accept, deny, log, network_acl_bases};
+use super::filter::{NOT_LET_IN, NOT_LET_OUT, Writer, deny, log, network_acl_base};
 use super::matches;
 
 pub(super) fn write(writer: &mut Writer, vpc: &Vpc) {
@@ -14,11 +14,11 @@ pub(super) fn write(writer: &mut Writer, vpc: &Vpc) {
     }
     for subnet in &vpc.subnets {
         for (map, direction) in [("nacl_in", "ingress"), ("nacl_out", "egress")] {
-            let to = Verdict::Goto(format!("{}/{direction}", subnet.network_acl));
+            let to = Verdict::Jump(format!("{}/{direction}", subnet.network_acl));
             writer.element(map, vec![Value::Mark(subnet.number)], Some(Value::Verdict(to)));
         }
     }
-    network_acl_bases(writer);
+    network_acl_base(writer);
 }
 
 /// The chains of an ACL, and the counters of its entries.
@@ -41,7 +41,7 @@ fn chain(writer: &mut Writer, acl: &NetworkAcl, direction: &str, end: Field, ent
         let counter = format!("{name}/{}", entry.number);
         rule.push(writer.count(&counter));
         if entry.allow {
-            rule.push(accept());
+            rule.push(E::Verdict(Verdict::Return));
         } else {
             rule.extend([log(&counter), deny(reason)]);
         }
