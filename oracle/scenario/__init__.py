@@ -1,6 +1,6 @@
 """What is called, in order: one stack from its VPC to its service, looked at, changed, and removed."""
 
-from . import ec2, ecr, ecs, elbv2, iam, peering
+from . import ec2, ecr, ecs, elbv2, iam, network_insights, peering
 
 STEPS = [
     *iam.STEPS,
@@ -12,6 +12,7 @@ STEPS = [
     *ecr.REMOVE,
     *peering.STEPS,
     *ec2.LOOK,
+    *network_insights.STEPS,
     *ec2.REMOVE,
     *iam.REMOVE,
 ]

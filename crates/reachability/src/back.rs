@@ -68,6 +68,16 @@ impl<'a> Walk<'a> {
         }
         match entry {
             Gate::Interface(leg) => {
+                let through_gateway = !matches!(exit, Gate::Interface(_));
+                let found = route::local(vpc, answer.destination);
+                if through_gateway && found.is_none_or(|found| found.interface.id != leg.interface.id) {
+                    // To an address that the sender used without having it.
+                    if let Some(last) = self.hops.last_mut() {
+                        last.block = stop(Code::NoPossibleDestination, None);
+                        last.counters = denied(&vpc.id, Reason::NoInterface, None);
+                    }
+                    return false;
+                }
                 self.enter_subnet(vpc, *exit, *leg, &answer, true);
                 // A NAT gateway's next hop says so itself.
                 if leg.interface.kind != InterfaceKind::NatGateway || self.is_asked(leg) {

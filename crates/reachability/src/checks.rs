@@ -80,8 +80,18 @@ impl<'a> Walk<'a> {
         });
         let goes_on = hop.block.is_none();
         let reason = if local { Reason::NoInterface } else { Reason::NoRoute };
-        if !goes_on && exit.is_none() {
-            hop.counters = denied(&vpc.id, reason, Some(&leg.interface.id));
+        if !goes_on {
+            hop.counters = match exit {
+                None => denied(&vpc.id, reason, Some(&leg.interface.id)),
+                // It comes to somebody who has no use of it.
+                Some(Gate::Interface(to)) if to.interface.kind == InterfaceKind::NatGateway => {
+                    denied(&vpc.id, Reason::NatGateway, Some(&to.interface.id))
+                }
+                Some(Gate::Interface(to)) if to.interface.source_dest_check => {
+                    denied(&vpc.id, Reason::DestinationCheck, Some(&to.interface.id))
+                }
+                Some(_) => Vec::new(),
+            };
         }
         self.hops.push(hop);
         exit.filter(|_| goes_on).map(|exit| (exit, local))

@@ -17,9 +17,6 @@ use crate::{
     RouterService, Suggestion, Topology, Transport,
 };
 
-/// No way is longer: a packet that crosses so many routers goes in a circle.
-const MOST_CROSSINGS: usize = 8;
-
 /// Where a way begins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Start<'a> {
@@ -204,7 +201,9 @@ impl<'a> Walk<'a> {
 
     /// Through a VPC's router.
     fn cross(&mut self, vpc: &'a Vpc, entry: Gate<'a>, header: &Header) -> At<'a> {
-        if self.crossings.len() == MOST_CROSSINGS {
+        let is_again = |known: &Crossing<'_>| known.vpc.id == vpc.id && known.entry.is(&entry);
+        if self.crossings.iter().any(is_again) {
+            // In a circle: NAT gateways whose subnets' routes lead to each other.
             if let Some(last) = self.hops.last_mut() {
                 last.block = stop(Code::NoPossibleDestination, None);
             }

@@ -26,6 +26,11 @@ mod nat_gateway_description;
 pub mod network_acl;
 mod network_acl_description;
 pub mod network_acl_entry;
+pub mod network_insights_analysis;
+mod network_insights_component;
+mod network_insights_description;
+pub mod network_insights_end;
+pub mod network_insights_path;
 pub mod permission;
 pub mod prefix_list;
 mod prefix_list_description;
@@ -93,6 +98,7 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, CreateNatGateway, nat_gateway::create),
     write!(Ec2, CreateNetworkAcl, network_acl::create),
     write!(Ec2, CreateNetworkAclEntry, network_acl_entry::create),
+    write!(Ec2, CreateNetworkInsightsPath, network_insights_path::create),
     write!(Ec2, CreateNetworkInterface, interface_create::create),
     write!(Ec2, CreateRoute, route::create),
     write!(Ec2, CreateRouteTable, route_table::create),
@@ -108,6 +114,8 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, DeleteNatGateway, nat_gateway::delete),
     write!(Ec2, DeleteNetworkAcl, network_acl::delete),
     write!(Ec2, DeleteNetworkAclEntry, network_acl_entry::delete),
+    write!(Ec2, DeleteNetworkInsightsAnalysis, network_insights_analysis::delete),
+    write!(Ec2, DeleteNetworkInsightsPath, network_insights_path::delete),
     write!(Ec2, DeleteNetworkInterface, interface_create::delete),
     write!(Ec2, DeleteRoute, route::delete),
     write!(Ec2, DeleteRouteTable, route_table::delete),
@@ -128,6 +136,8 @@ pub const OPERATIONS: &[Operation] = &[
     read!(Ec2, DescribeManagedPrefixLists, prefix_list_description::describe),
     read!(Ec2, DescribeNatGateways, nat_gateway_description::describe),
     read!(Ec2, DescribeNetworkAcls, network_acl_description::describe),
+    read!(Ec2, DescribeNetworkInsightsAnalyses, network_insights_description::describe),
+    read!(Ec2, DescribeNetworkInsightsPaths, network_insights_path::describe),
     read!(Ec2, DescribeNetworkInterfaceAttribute, interface_attribute::describe),
     read!(Ec2, DescribeNetworkInterfaces, interface_description::describe),
     read!(Ec2, DescribePrefixLists, prefix_list_description::describe_services),
@@ -171,6 +181,7 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, ResetNetworkInterfaceAttribute, interface_attribute::reset),
     write!(Ec2, RevokeSecurityGroupEgress, security_group_permission::revoke_egress),
     write!(Ec2, RevokeSecurityGroupIngress, security_group_permission::revoke_ingress),
+    write!(Ec2, StartNetworkInsightsAnalysis, network_insights_analysis::start),
     write!(Ec2, UnassignPrivateIpAddresses, interface_address::unassign),
     write!(Ec2, UpdateSecurityGroupRuleDescriptionsEgress, security_group_rule::update_egress_descriptions),
     write!(Ec2, UpdateSecurityGroupRuleDescriptionsIngress, security_group_rule::update_ingress_descriptions),
@@ -185,6 +196,8 @@ pub const TABLES: &[TableDef] = &[
     table::<internet_gateway::InternetGateway>(),
     table::<nat_gateway::NatGateway>(),
     table::<network_acl::NetworkAcl>(),
+    table::<network_insights_analysis::NetworkInsightsAnalysis>(),
+    table::<network_insights_path::NetworkInsightsPath>(),
     table::<prefix_list::PrefixList>(),
     table::<public_address::PublicAddress>(),
     table::<route_table::RouteTable>(),

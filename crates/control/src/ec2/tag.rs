@@ -157,6 +157,8 @@ const KINDS: &[Kind] = &[
     kind::<super::network_acl::NetworkAcl>(),
     kind::<super::address::Address>(),
     kind::<super::nat_gateway::NatGateway>(),
+    kind::<super::network_insights_path::NetworkInsightsPath>(),
+    kind::<super::network_insights_analysis::NetworkInsightsAnalysis>(),
     kind::<super::prefix_list::PrefixList>(),
     PEERING,
     kind::<super::interface::NetworkInterface>(),

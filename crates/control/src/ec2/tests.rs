@@ -3,6 +3,7 @@
 mod default_vpc;
 mod dhcp_options;
 mod network_acl;
+mod network_insights;
 mod own_interface;
 mod prefix_list;
 mod route;

@@ -19,7 +19,7 @@ use store::Store;
 use types::{AccountId, Region, Timestamp};
 
 use crate::context::{Context, Principal, Settings};
-use crate::ec2::{nat_gateway, vpc_endpoint, vpc_peering};
+use crate::ec2::{nat_gateway, network_insights_analysis, vpc_endpoint, vpc_peering};
 use crate::elbv2::{load_balancer, targets};
 use crate::machine::Machine;
 use crate::{forget_old, schedule};
@@ -231,6 +231,7 @@ impl Reconciler {
             let pass = self.store.write(move |tx| -> Result<Option<Timestamp>, std::convert::Infallible> {
                 load_balancer::advance(tx, &own.machine);
                 nat_gateway::settle(tx, &own.machine.reports(), now);
+                network_insights_analysis::settle(tx, &own.settings, now);
                 vpc_endpoint::settle(tx, &own.machine.reports(), now);
                 let drained = targets::forget_drained(tx, &own.machine, now);
                 if sweep {
