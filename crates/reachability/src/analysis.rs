@@ -63,7 +63,8 @@ pub struct Hop {
     pub header: Header,
     /// The packet as it goes on, where this hop translates an address or a port.
     pub translated: Option<Header>,
-    /// The kernel's counters that count such a packet here, in the namespace of [`Counter::vpc`].
+    /// The kernel's counters that count such a packet here, in the namespace of [`Counter::vpc`]. Where several rules let
+    /// it through it is one of them that counts.
     pub counters: Vec<Counter>,
     /// Why the packet goes no further; None if it does.
     pub block: Option<Block>,

@@ -139,8 +139,8 @@ impl<'a> Walk<'a> {
         if interface.kind == InterfaceKind::NatGateway {
             return;
         }
-        let decision = match asked {
-            Asked::Answer => GroupDecision::Answer,
+        let found = match asked {
+            Asked::Answer => Vec::new(),
             Asked::First(other) => {
                 let peering = match other {
                     Some(Gate::Peering(peering)) => Some(peering),
@@ -149,14 +149,20 @@ impl<'a> Walk<'a> {
                 ask_groups(vpc, interface, direction, header, peering)
             }
         };
-        let (counters, block) = match &decision {
-            GroupDecision::Rule { group, rule } => (of(&vpc.id, counter::rule(group, direction, rule)), None),
-            GroupDecision::Answer => (Vec::new(), None),
-            GroupDecision::NoRule => {
+        // The kernel counts with one of those that fit.
+        let counted =
+            found.iter().flat_map(|(group, rule)| of(&vpc.id, counter::rule(&group.id, direction, rule)));
+        let (decision, counters, block) = match (asked, found.first()) {
+            (Asked::Answer, _) => (GroupDecision::Answer, Vec::new(), None),
+            (_, Some((group, rule))) => {
+                let (group, rule) = (group.id.clone(), (*rule).clone());
+                (GroupDecision::Rule { group, rule }, counted.collect(), None)
+            }
+            (_, None) => {
                 let suggestion = self.suggest.group_rule(vpc, leg, direction, header);
                 let reason = Reason::SecurityGroup(direction);
                 let counters = denied(&vpc.id, reason, Some(&interface.id));
-                (counters, stop(Code::EniSgRulesMismatch, suggestion))
+                (GroupDecision::NoRule, counters, stop(Code::EniSgRulesMismatch, suggestion))
             }
         };
         let component = Component::SecurityGroups {

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use desired::{Interface, NetworkAclEntry, Peer, Peering, Ports, Protocol, Rule, SecurityGroup, Vpc};
 use types::SecurityGroupId;
 
-use crate::{AclDecision, Direction, GroupDecision, Header, PortRange, Transport};
+use crate::{AclDecision, Direction, Header, PortRange, Transport};
 
 impl Transport {
     /// The protocol's number.
@@ -94,24 +94,24 @@ pub(crate) fn groups<'a>(vpc: &'a Vpc, interface: &Interface) -> Vec<&'a Securit
     groups
 }
 
-/// Whether an interface's groups let a flow's first packet through: one rule of one group is enough.
-pub(crate) fn ask_groups(
-    vpc: &Vpc,
+/// The rules of an interface's groups that let a flow's first packet through: one is enough.
+pub(crate) fn ask_groups<'a>(
+    vpc: &'a Vpc,
     interface: &Interface,
     direction: Direction,
     header: &Header,
     peering: Option<&Peering>,
-) -> GroupDecision {
+) -> Vec<(&'a SecurityGroup, &'a Rule)> {
+    let mut found = Vec::new();
     for group in groups(vpc, interface) {
         let rules = match direction {
             Direction::Ingress => &group.ingress,
             Direction::Egress => &group.egress,
         };
-        if let Some(rule) = rules.iter().find(|rule| allows(vpc, rule, direction, header, peering)) {
-            return GroupDecision::Rule { group: group.id.clone(), rule: rule.clone() };
-        }
+        let fitting = rules.iter().filter(|rule| allows(vpc, rule, direction, header, peering));
+        found.extend(fitting.map(|rule| (group, rule)));
     }
-    GroupDecision::NoRule
+    found
 }
 
 fn allows(vpc: &Vpc, rule: &Rule, direction: Direction, header: &Header, peering: Option<&Peering>) -> bool {
