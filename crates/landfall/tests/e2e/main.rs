@@ -11,6 +11,7 @@
 
 mod api;
 mod cases;
+mod community_vpc;
 mod endpoints;
 mod image_path;
 mod leftovers;
@@ -112,6 +113,14 @@ fn a_task_that_cannot_reach_ecr_says_what_it_could_not_reach_and_starts_when_it_
 fn tasks_reach_a_peer_as_far_as_routes_groups_and_network_acls_of_both_sides_let_them() {
     let before = HostNetwork::look();
     all(&Stack::up(), &[("tasks in two VPCs", peering::tasks_in_two_vpcs)], &before);
+}
+
+#[test]
+fn the_community_vpc_module_s_networks_are_made_used_and_destroyed() {
+    let before = HostNetwork::look();
+    let stack = Stack::with("tests/e2e/community_vpc");
+    let name = "the community VPC module's networks";
+    all(&stack, &[(name, community_vpc::is_made_used_and_destroyed)], &before);
 }
 
 /// Runs the cases one after the other, and ends the stack without a trace.

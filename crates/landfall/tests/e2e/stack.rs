@@ -42,6 +42,11 @@ fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 impl Stack {
     /// Starts Landfall in the background and copies the example beside it.
     pub(crate) fn up() -> Self {
+        Self::with("../../examples/echo-service")
+    }
+
+    /// Starts Landfall in the background and copies the configuration of a folder, named from this crate's, beside it.
+    pub(crate) fn with(configuration: &str) -> Self {
         let id = types::random_hex(6);
         let state = PathBuf::from(format!("{FOLDER_PREFIX}{id}"));
         let octets = u32::from_str_radix(&id, 16).unwrap().to_be_bytes();
@@ -62,13 +67,7 @@ impl Stack {
         assert!(up.status.success(), "{}", text(&up));
         let env = stack.landfall(&["env", "--json"]);
         stack.environment = serde_json::from_slice(&env.stdout).unwrap();
-        std::fs::create_dir_all(&stack.folder).unwrap();
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/echo-service");
-        for entry in std::fs::read_dir(example).unwrap().flatten() {
-            if entry.path().extension().is_some_and(|extension| extension == "tf") {
-                std::fs::copy(entry.path(), stack.folder.join(entry.file_name())).unwrap();
-            }
-        }
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(configuration), &stack.folder);
         stack
     }
 
@@ -254,6 +253,19 @@ impl Drop for Stack {
             eprintln!("--- {}\n{}", log.display(), std::fs::read_to_string(&log).unwrap_or_default());
         }
         let _ = self.landfall(&["down", "--purge"]);
+    }
+}
+
+/// Copies a Terraform configuration with the modules inside it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &target);
+        } else if path.extension().is_some_and(|extension| extension == "tf") {
+            std::fs::copy(&path, target).unwrap();
+        }
     }
 }
 
