@@ -13,6 +13,8 @@ use crate::stack::Stack;
 
 /// Long enough for a lost packet to be sent again once.
 const SILENCE: Duration = Duration::from_millis(1500);
+/// Long enough for an answer on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A VPC with one public subnet, in which tasks pull by their own public addresses.
 struct Vpc {
@@ -92,7 +94,7 @@ impl Task {
     /// Whom another task sees when this one connects; None when nothing comes back.
     fn seen_by(&self, stack: &Stack, other: &Task) -> Option<Ipv4Addr> {
         let mut connection = self.connect(stack, (other.address, 3000).into())?;
-        peer(&mut connection)
+        peer(&mut connection, SILENCE)
     }
 
     /// What the VPC's DNS server says about a name.
@@ -117,8 +119,8 @@ impl Task {
 }
 
 /// Whom the other side of an echo connection sees.
-fn peer(connection: &mut TcpStream) -> Option<Ipv4Addr> {
-    connection.set_read_timeout(Some(SILENCE)).unwrap();
+fn peer(connection: &mut TcpStream, within: Duration) -> Option<Ipv4Addr> {
+    connection.set_read_timeout(Some(within)).unwrap();
     connection.write_all(b"GET /peer HTTP/1.1\r\nhost: x\r\n\r\n").ok()?;
     let mut answer = [0; 1024];
     let length = connection.read(&mut answer).ok()?;
@@ -207,15 +209,16 @@ pub(crate) fn tasks_in_two_vpcs(stack: &Stack) {
     stack.ec2("RevokeSecurityGroupIngress", &from_red);
     to_b(None, "without the rule");
     stack.ec2("AuthorizeSecurityGroupIngress", &from_red);
+    to_b(Some(a.address), "with the rule put back");
     let mut open = a.connect(stack, (b.address, 3000).into()).unwrap();
-    assert_eq!(peer(&mut open), Some(a.address));
+    assert_eq!(peer(&mut open, PATIENCE), Some(a.address));
 
     // Stateless: an entry that denies cuts what is open, and nothing of it is left when the entry is gone.
     let entry = format!("NetworkAclId={}&RuleNumber=50&Egress=false", blue.acl);
     stack
         .ec2("CreateNetworkAclEntry", &format!("{entry}&Protocol=-1&RuleAction=deny&CidrBlock={}", red.cidr));
     to_b(None, "with an entry that denies");
-    assert_eq!(peer(&mut open), None, "what was open is cut");
+    assert_eq!(peer(&mut open, SILENCE), None, "what was open is cut");
     stack.ec2("DeleteNetworkAclEntry", &entry);
     to_b(Some(a.address), "with everything put back");
 
