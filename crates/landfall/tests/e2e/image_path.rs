@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::api::{REGION, text_of, texts_of};
-use crate::stack::Stack;
+use crate::stack::{Stack, text};
 
 /// Where AWS's names lead without VPC endpoints: the ECR API, the registry, the layer bucket.
 pub(crate) const API: &str = "198.19.0.10";
@@ -121,7 +121,15 @@ pub(crate) fn fails(stack: &Stack, reason: &Reason) -> String {
     let told = format!("(service echo) was unable to place a task. Reason: {said}.");
     let events = events(stack);
     assert!(events.contains(&told), "{events:#?}");
+    explained(stack, false);
     deployment
+}
+
+/// `landfall explain` says the same as the packets.
+#[track_caller]
+fn explained(stack: &Stack, reachable: bool) {
+    let explained = stack.landfall(&["explain", "echo", "ecr"]);
+    assert_eq!(explained.status.code(), Some(i32::from(!reachable)), "{}", text(&explained));
 }
 
 /// With everything there the deployment succeeds by itself: the service tries again.
@@ -133,6 +141,7 @@ pub(crate) fn heals(stack: &Stack, deployment: &str) {
         let done = primary["id"] == deployment && primary["rolloutState"] == "COMPLETED";
         if done && service["runningCount"] == 1 { Ok(()) } else { Err(format!("{service:#}")) }
     });
+    explained(stack, true);
 }
 
 /// Takes something away, sees the task fail, puts it back, and sees the service heal.
