@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// After this long without a datagram none comes any more.
 const SILENCE: Duration = Duration::from_millis(150);
 /// What has not happened by then never does.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 const PORT: u16 = 7777;
 const GROUPS: usize = 10;
 
@@ -47,11 +47,15 @@ pub(super) fn measure(
     let folder = server.folder();
     server.paused(|| make_interfaces(&folder, &network, interfaces))?;
     let ends = ends(&folder, &network)?;
-    wait(|| ends.iter().all(|end| netns::exists(&folder.join("netns").join(end.id.as_str()))))?;
+    wait("all interfaces have namespaces", || {
+        ends.iter().all(|end| netns::exists(&folder.join("netns").join(end.id.as_str())))
+    })?;
     let paths = ends.each_ref().map(|end| folder.join("netns").join(end.id.as_str()));
     let address = ends[1].address;
     // All is there when the last interface is: until then the first ones wait for their links.
-    wait(|| netns::within(&paths[1], || UdpSocket::bind((address, PORT)).is_ok()).unwrap_or(false))?;
+    wait("the receiver has its address", || {
+        netns::within(&paths[1], || UdpSocket::bind((address, PORT)).is_ok()).unwrap_or(false)
+    })?;
     let probe = Probe::start(&paths, address)?;
     let change = |action: &str| -> Result<Instant, Error> {
         let group = &ends[1].security_groups[0];
@@ -65,17 +69,17 @@ pub(super) fn measure(
     };
     // The first change finds out that everything stands.
     change("AuthorizeSecurityGroupIngress")?;
-    wait(|| probe.hears())?;
+    wait("the first rule lets datagrams through", || probe.hears())?;
     change("RevokeSecurityGroupIngress")?;
-    wait(|| !probe.hears())?;
+    wait("the rule's end stops them", || !probe.hears())?;
     let mut changes = Changes::default();
     for round in 0..rounds {
         probe.forget();
         let answered = change("AuthorizeSecurityGroupIngress")?;
-        wait(|| probe.heard().is_some())?;
+        wait("the added rule lets datagrams through", || probe.heard().is_some())?;
         changes.added.push(probe.since(answered, probe.heard().map(|(first, _)| first)));
         let answered = change("RevokeSecurityGroupIngress")?;
-        wait(|| !probe.hears())?;
+        wait("the removed rule stops them", || !probe.hears())?;
         changes.removed.push(probe.since(answered, probe.heard().map(|(_, last)| last + 1)));
         println!(
             "round {round}: added {:.1} ms, removed {:.1} ms",
@@ -176,7 +180,7 @@ fn context(account: AccountId) -> Result<Context, Error> {
 fn ends(folder: &Path, made: &Made) -> Result<[desired::Interface; 2], Error> {
     let path = folder.join(format!("agent/desired/{}.json", made.vpc));
     let mut found = None;
-    wait(|| {
+    wait("the agent has the VPC", || {
         let part = std::fs::read(&path).ok().and_then(|bytes| desired::decode::<desired::Part>(&bytes).ok());
         found = part.and_then(|part| match part.body {
             Some(desired::Body::Vpc(vpc)) => Some(vpc.interfaces),
@@ -190,11 +194,11 @@ fn ends(folder: &Path, made: &Made) -> Result<[desired::Interface; 2], Error> {
     Ok([first, other.ok_or("all interfaces have one group")?.clone()])
 }
 
-fn wait(mut condition: impl FnMut() -> bool) -> Result<(), Error> {
+fn wait(what: &str, mut condition: impl FnMut() -> bool) -> Result<(), Error> {
     let begun = Instant::now();
     while !condition() {
         if begun.elapsed() > PATIENCE {
-            return Err("what the bench waits for does not happen".into());
+            return Err(format!("{what}: that does not happen").into());
         }
         std::thread::park_timeout(Duration::from_millis(5));
     }
