@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use types::Timestamp;
@@ -73,8 +74,11 @@ impl Server {
 
     /// A query call; its document.
     pub(crate) fn call(&self, key: &Key, service: &str, region: &str, body: &str) -> Result<String, Error> {
+        // Each call is one of its own: what has the invocation of another would get that one's answer.
+        static INVOCATION: AtomicU64 = AtomicU64::new(0);
+        let invocation = format!("bench-{}", INVOCATION.fetch_add(1, Ordering::Relaxed));
         let mut stream = TcpStream::connect(self.address)?;
-        stream.write_all(&query(self.address, key, service, region, body, "bench"))?;
+        stream.write_all(&query(self.address, key, service, region, body, &invocation))?;
         let (status, document) = answer(&mut stream)?;
         if status == 200 { Ok(document) } else { Err(format!("{body}: {status} {document}").into()) }
     }
