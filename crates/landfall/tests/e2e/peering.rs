@@ -122,9 +122,15 @@ impl Task {
 fn peer(connection: &mut TcpStream, within: Duration) -> Option<Ipv4Addr> {
     connection.set_read_timeout(Some(within)).unwrap();
     connection.write_all(b"GET /peer HTTP/1.1\r\nhost: x\r\n\r\n").ok()?;
-    let mut answer = [0; 1024];
-    let length = connection.read(&mut answer).ok()?;
-    let text = String::from_utf8_lossy(&answer[..length]).into_owned();
+    // The head and the body may come one after the other.
+    let (mut answer, mut part) = (Vec::new(), [0; 1024]);
+    while !answer.windows(16).any(|window| window == b"x-forwarded-for ") {
+        match connection.read(&mut part).ok()? {
+            0 => return None,
+            length => answer.extend_from_slice(&part[..length]),
+        }
+    }
+    let text = String::from_utf8_lossy(&answer);
     text.lines().find_map(|line| line.strip_prefix("peer ")).and_then(|address| address.parse().ok())
 }
 
