@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use desired::{InterfaceKind, NetworkAcl, NetworkAclEntry, Ports, Protocol, RouteTable, RouteTarget, Vpc};
 use ipnet::Ipv4Net;
 
+use crate::internet::{is_private, is_shared};
 use crate::route::{self, Gate, Leg, is_inside};
 use crate::{
     AclDecision, Direction, End, Header, Query, RouteDecision, SuggestedPeer, Suggestion, Topology, Transport,
@@ -37,6 +38,14 @@ impl Suggest<'_> {
     fn is_anybody(&self, address: Ipv4Addr) -> bool {
         let internet = self.query.from == End::Internet || self.query.to == End::Internet;
         internet && !self.topology.vpcs.iter().any(|vpc| route::local(vpc, address).is_some())
+    }
+
+    /// The VPC of the interface that was asked for.
+    fn asked_vpc(&self) -> Option<&Vpc> {
+        match &self.query.to {
+            End::Interface(id) => self.topology.interface(id).map(|(vpc, _)| vpc),
+            _ => None,
+        }
     }
 
     /// A rule that lets the packet through. The other end is named by its group, if it is in the VPC or a peered one.
@@ -116,7 +125,11 @@ impl Suggest<'_> {
         let to = header.destination;
         let covering = |ranges: &[Ipv4Net]| ranges.iter().find(|range| range.contains(&to)).copied();
         let mut destination = Ipv4Net::default();
-        let peering = vpc.peerings.iter().find(|peering| covering(&peering.cidr_blocks).is_some());
+        let covers = |peering: &&desired::Peering| covering(&peering.cidr_blocks).is_some();
+        // Two peers may have the same range.
+        let asked = |peering: &&desired::Peering| self.asked_vpc().is_some_and(|vpc| vpc.id == peering.peer);
+        let peering = vpc.peerings.iter().filter(covers).find(asked);
+        let peering = peering.or_else(|| vpc.peerings.iter().find(covers));
         let endpoint = match &self.query.to {
             End::GatewayEndpoint(id) if back.is_none() => Some(RouteTarget::Endpoint(id.clone())),
             _ => None,
@@ -134,6 +147,8 @@ impl Suggest<'_> {
             // A more specific route leads an answer away from the VPC's own range: there is nothing to add.
             (Some(Gate::Interface(_) | Gate::Endpoint(_)), ..) => return None,
             (None, None, None) if is_inside(vpc, to) => return None,
+            // No gateway leads to a private address outside.
+            (None, None, None) if is_private(to) || is_shared(to) => return self.peering(vpc, to),
             (None, None, None) => way_out(vpc, leg),
         };
         if target == Some(RouteTarget::InternetGateway) && !vpc.internet_gateway {
@@ -153,6 +168,27 @@ impl Suggest<'_> {
         Some(Suggestion::AddRoute { table: table.id.clone(), destination, target, replace })
     }
 
+    /// For an address of another VPC to which nothing leads: the two can be peered unless their ranges overlap.
+    pub(crate) fn peering(&self, vpc: &Vpc, to: Ipv4Addr) -> Option<Suggestion> {
+        let asked = self.asked_vpc();
+        let overlap = |other: &Vpc| {
+            let own = |range: &Ipv4Net| {
+                vpc.cidr_blocks.iter().any(|own| own.contains(range) || range.contains(own))
+            };
+            other.cidr_blocks.iter().any(own)
+        };
+        let mut others = self.topology.vpcs.iter().filter(|other| {
+            other.id != vpc.id
+                && is_inside(other, to)
+                && !overlap(other)
+                && asked.is_none_or(|asked| asked.id == other.id)
+        });
+        let peer = others.next()?;
+        // Of two with the same range nobody knows which is meant.
+        let one = others.next().is_none();
+        one.then(|| Suggestion::PeerVpcs { vpc: vpc.id.clone(), peer: peer.id.clone() })
+    }
+
     /// For an interface without a public address whose route leads to the internet gateway.
     pub(crate) fn public_address(&self, vpc: &Vpc, leg: Leg<'_>, header: &Header) -> Option<Suggestion> {
         let nat = way_out(vpc, leg).filter(|target| matches!(target, RouteTarget::Interface(_)));
@@ -160,7 +196,7 @@ impl Suggest<'_> {
             let (table, subnet) = (other.id.clone(), leg.subnet.id.clone());
             return Some(Suggestion::AssociateRouteTable { table, subnet });
         }
-        Some(Suggestion::GivePublicAddress { interface: leg.interface.id.clone() })
+        Some(Suggestion::GivePublicAddress { interface: leg.interface.id.clone(), outwards: true })
     }
 }
 

@@ -62,10 +62,19 @@ pub enum Suggestion {
         /// The VPC.
         vpc: VpcId,
     },
+    /// A peering connection, with a route on both sides: the destination is another VPC's.
+    PeerVpcs {
+        /// The VPC that asks.
+        vpc: VpcId,
+        /// The VPC that has the address.
+        peer: VpcId,
+    },
     /// A public address for an interface.
     GivePublicAddress {
         /// The interface.
         interface: NetworkInterfaceId,
+        /// It wants to get out, for which a NAT gateway would do as well.
+        outwards: bool,
     },
     /// An interface that may have to do with other addresses than its own.
     DisableSourceDestCheck {
@@ -92,8 +101,10 @@ impl Suggestion {
             Suggestion::AddNetworkAclEntry { acl, .. } => ("aws_network_acl", acl.as_str()),
             Suggestion::AddRoute { table, .. } => ("aws_route_table", table.as_str()),
             Suggestion::AssociateRouteTable { subnet, .. } => ("aws_subnet", subnet.as_str()),
-            Suggestion::AttachInternetGateway { vpc } => ("aws_vpc", vpc.as_str()),
-            Suggestion::GivePublicAddress { interface }
+            Suggestion::AttachInternetGateway { vpc } | Suggestion::PeerVpcs { vpc, .. } => {
+                ("aws_vpc", vpc.as_str())
+            }
+            Suggestion::GivePublicAddress { interface, .. }
             | Suggestion::DisableSourceDestCheck { interface } => {
                 ("aws_network_interface", interface.as_str())
             }
@@ -143,8 +154,13 @@ impl Suggestion {
             Suggestion::AttachInternetGateway { vpc } => {
                 format!("Attach an internet gateway to {}.", name(vpc.as_str()))
             }
-            Suggestion::GivePublicAddress { interface } => {
-                format!("Give {} a public address, or a route by a NAT gateway.", name(interface.as_str()))
+            Suggestion::PeerVpcs { vpc, peer } => {
+                let (vpc, peer) = (name(vpc.as_str()), name(peer.as_str()));
+                format!("Connect {vpc} and {peer} by a peering connection, with a route to it on both sides.")
+            }
+            Suggestion::GivePublicAddress { interface, outwards } => {
+                let or = if *outwards { ", or a route by a NAT gateway" } else { "" };
+                format!("Give {} a public address{or}.", name(interface.as_str()))
             }
             Suggestion::DisableSourceDestCheck { interface } => {
                 format!("Switch the source/destination check of {} off.", name(interface.as_str()))

@@ -130,7 +130,7 @@ impl<'a> Walk<'a> {
     fn begins(&mut self, vpc: &'a Vpc, leg: Leg<'a>, header: &Header) -> Option<At<'a>> {
         if self.query.disconnected(self.topology, vpc) {
             let mut hop = self.interface_hop(vpc, leg, header);
-            hop.block = stop(Code::DisconnectedVpcs, None);
+            hop.block = stop(Code::DisconnectedVpcs, self.suggest.peering(vpc, header.destination));
             self.hops.push(hop);
             return Some(At::Lost);
         }
@@ -163,7 +163,10 @@ impl<'a> Walk<'a> {
             hop.block = if vpc.internet_gateway {
                 stop(
                     Code::IgwPrivateIpAssociationForIngress,
-                    Some(Suggestion::GivePublicAddress { interface: leg.interface.id.clone() }),
+                    Some(Suggestion::GivePublicAddress {
+                        interface: leg.interface.id.clone(),
+                        outwards: false,
+                    }),
                 )
             } else {
                 stop(Code::NoPath, Some(Suggestion::AttachInternetGateway { vpc: vpc.id.clone() }))
@@ -363,9 +366,8 @@ impl<'a> Walk<'a> {
         let mut hop = hop(Some(&vpc.id), header, Component::InternetGateway { outwards: true });
         let sender = route::local(vpc, header.source);
         let public = sender.and_then(|leg| leg.interface.public_address);
-        if let (Some(public), false) =
-            (public, is_private(header.destination) || is_shared(header.destination))
-        {
+        let outwards = !is_private(header.destination) && !is_shared(header.destination);
+        if let (Some(public), true) = (public, outwards) {
             let outside = Header { source: public, ..header.clone() };
             hop.translated = Some(outside.clone());
             self.hops.push(hop);
@@ -380,22 +382,25 @@ impl<'a> Walk<'a> {
             Code::IgwDestinationAddressNotInRfc6598Egress
         };
         let suggestion = match (sender, public) {
-            (Some(leg), None) => self.suggest.public_address(vpc, leg, header),
-            _ => self.missing_peering_route(header),
+            (Some(leg), None) if outwards => self.suggest.public_address(vpc, leg, header),
+            _ => self.missing_peering(header),
         };
         hop.block = stop(code, suggestion);
         self.hops.push(hop);
         At::Lost
     }
 
-    /// For a private address that went by the default route: it may be a peered VPC's.
-    fn missing_peering_route(&self, header: &Header) -> Option<Suggestion> {
+    /// For a private address that went by the default route: it may be a peered VPC's, or one's that could be.
+    fn missing_peering(&self, header: &Header) -> Option<Suggestion> {
         let Crossing { vpc, entry: Gate::Interface(leg), .. } = self.crossings.first()? else { return None };
         let peered = vpc.peerings.iter().flat_map(|peering| &peering.cidr_blocks);
         let table = route::table(vpc, &leg.subnet.route_table)?;
         let decision = route::look_up(vpc, table, header.destination);
         let mut peered = peered.filter(|range| range.contains(&header.destination));
-        peered.next().and_then(|_| self.suggest.route(vpc, *leg, table, &decision, header, None))
+        match peered.next() {
+            Some(_) => self.suggest.route(vpc, *leg, table, &decision, header, None),
+            None => self.suggest.peering(vpc, header.destination),
+        }
     }
 
     /// Through a peering connection into the other VPC.

@@ -50,18 +50,24 @@ pub fn examine(
     }))
 }
 
-fn between(world: &mut World<'_>, ask: &Ask, to: &str, reasons: &mut Reasons) -> Result<(), String> {
+fn between(world: &mut World<'_>, ask: &Ask, asked: &str, reasons: &mut Reasons) -> Result<(), String> {
     let from = ends::find(world.rows, &ask.from).map_err(|error| error.to_string())?;
-    let to = ends::find(world.rows, to).map_err(|error| error.to_string())?;
+    let to = ends::find(world.rows, asked).map_err(|error| error.to_string())?;
+    // The tasks of a service are asked in pairs: of one task alone nothing is left.
+    let mut to_itself = false;
     for source in pairs::sources(world, &from)? {
         let (destinations, findings) = pairs::destinations(world, &source, &to)?;
         reasons.findings.extend(findings);
         for destination in destinations {
             if destination.end == source.end {
+                to_itself = true;
                 continue;
             }
             reasons.paths.extend(pairs::paths(world, &source, &destination, ask.port, ask.protocol)?);
         }
+    }
+    if to_itself && reasons.paths.is_empty() && reasons.findings.is_empty() {
+        return Err(format!("{} and {asked} are one and the same: there is no path between them", ask.from));
     }
     Ok(())
 }

@@ -225,11 +225,14 @@ fn hop(hop: &Hop, sends: bool, names: &Names<'_>) -> String {
     let mut text = match &hop.component {
         Component::Interface { id, of, address, public_address, source_dest_check } => {
             let public = public_address.map(|public| format!(", public {public}")).unwrap_or_default();
-            let check = match hop.block {
+            let check = match hop.block.as_ref().map(|block| block.code) {
+                None => "",
+                Some(Code::DisconnectedVpcs) => ", whose VPC is not connected with the destination's",
+                Some(Code::VpceIntraVpcTraffic) => ", an endpoint: it sends nothing but answers",
                 Some(_) if *source_dest_check => {
                     " its source/destination check drops packets of other addresses"
                 }
-                _ => "",
+                Some(_) => ", which leads nowhere else",
             };
             let of = if *of == InterfaceKind::NatGateway { " of a NAT gateway" } else { "" };
             format!("{}{of} {address}{public}{check}", names.of(id.as_str()))
@@ -252,26 +255,55 @@ fn hop(hop: &Hop, sends: bool, names: &Names<'_>) -> String {
         Component::RouteTable { id, decision } => {
             let table = names.of(id.as_str());
             match decision {
-                RouteDecision::Local { range } => format!("{table} {range} → local"),
+                RouteDecision::Local { range } => {
+                    let nobody = match hop.block {
+                        Some(_) => format!(", but no interface has {}", hop.header.destination),
+                        None => String::new(),
+                    };
+                    format!("{table} {range} → local{nobody}")
+                }
                 RouteDecision::Route { route, active } => {
                     let key = route_key(id.as_str(), &route.destination.to_string());
-                    let state = if *active { "" } else { ", state blackhole: its target is gone" };
+                    let state = match &hop.block {
+                        _ if !active => ", state blackhole: its target is gone",
+                        Some(block) if block.code == Code::NoPossibleDestination => ", in a circle",
+                        Some(_) => ", which is another way",
+                        None => "",
+                    };
                     format!("{table} {}{state}{}", route_text(route, names), names.terraform(&key))
                 }
                 RouteDecision::NoRoute => format!("{table} has no route to {}", hop.header.destination),
             }
         }
-        Component::InternetGateway { outwards } => match (&hop.block, outwards) {
-            (Some(_), true) => {
-                format!("{} has no public address, or no gateway is attached", hop.header.source)
+        Component::InternetGateway { outwards } => internet_gateway_text(hop, *outwards),
+        Component::NatGateway { interface } => {
+            let name = names.of(interface.as_str());
+            match &hop.block {
+                Some(block) if block.code == Code::NgwRequiresSourceInVpc => {
+                    format!("{name} translates for its own VPC alone, not for {}", hop.header.source)
+                }
+                Some(_) => format!("{name} takes in nothing but answers"),
+                None => name,
             }
-            (Some(_), false) => format!("{} is no public address of this VPC", hop.header.destination),
-            (None, _) => "attached".to_owned(),
-        },
-        Component::NatGateway { interface } => names.of(interface.as_str()),
-        Component::Peering { id, to } => format!("{} to {}", names.of(id.as_str()), names.of(to.as_str())),
+        }
+        Component::Peering { id, to } => {
+            let text = format!("{} to {}", names.of(id.as_str()), names.of(to.as_str()));
+            match &hop.block {
+                Some(block) if block.code == Code::PcxRequiresAddressInVpcCidr => {
+                    let Header { source, destination, .. } = &hop.header;
+                    format!(
+                        "{text} carries nothing but packets between the two VPCs' own addresses, not {source} → {destination}"
+                    )
+                }
+                Some(_) => format!("{text}, where no interface has {}", hop.header.destination),
+                None => text,
+            }
+        }
         Component::GatewayEndpoint { id } => names.of(id.as_str()),
         Component::Router { service } => match service {
+            RouterService::Dns if hop.block.is_some() => {
+                "an Amazon DNS server answers its own VPC alone".to_owned()
+            }
             RouterService::Dns => "the Amazon DNS server answers".to_owned(),
             RouterService::TaskMetadata => "the task metadata endpoint".to_owned(),
             RouterService::None => format!("nothing answers at {}", hop.header.destination),
@@ -285,6 +317,20 @@ fn hop(hop: &Hop, sends: bool, names: &Names<'_>) -> String {
         text.push_str(", for some of the client's ports");
     }
     text
+}
+
+fn internet_gateway_text(hop: &Hop, outwards: bool) -> String {
+    let Header { source, destination, .. } = &hop.header;
+    match (&hop.block, outwards) {
+        (None, _) => "attached".to_owned(),
+        (Some(_), false) => format!("{destination} is no public address of this VPC"),
+        (Some(block), true) => match block.code {
+            Code::IgwDestinationAddressNotInRfc1918Egress | Code::IgwDestinationAddressNotInRfc6598Egress => {
+                format!("{destination} is a private address: no internet gateway leads there")
+            }
+            _ => format!("{source} has no public address, or no gateway is attached"),
+        },
+    }
 }
 
 fn groups_text(
@@ -398,6 +444,10 @@ fn owner_text(owner: &Owner, hop: &Hop, sends: bool, names: &Names<'_>) -> Strin
             format!("{address} is {}", names.of(interface.as_str()))
         }
         Owner::World => "the real internet".to_owned(),
+        // Landfall's own range: the internet, also the real one, has nobody there.
+        Owner::Nobody if hop.block.is_some() && matches!(address.octets(), [198, 18 | 19, ..]) => {
+            format!("nobody has {address}")
+        }
         Owner::Nobody if hop.block.is_some() => {
             format!("nobody is at {address}: outbound traffic is off (`landfall internet`)")
         }
@@ -534,6 +584,75 @@ mod tests {
                 ✓ web: reachable
             "#]],
         );
+    }
+
+    #[test]
+    fn each_hop_that_stops_a_packet_says_why() {
+        let nobody = BTreeMap::new();
+        let addresses = Addresses::default();
+        let text = |component, code| {
+            hop(&step(Way::Forward, component, code, None).hop, false, &Names::new(&nobody, &addresses))
+        };
+        let gateway = Component::InternetGateway { outwards: true };
+        let nat = Component::NatGateway { interface: "eni-nat".into() };
+        let peering = Component::Peering { id: "pcx-1".into(), to: "vpc-2".into() };
+        let dns = Component::Router { service: RouterService::Dns };
+        let interface = Component::Interface {
+            id: "eni-1".into(),
+            of: InterfaceKind::Task,
+            address: [10, 0, 0, 5].into(),
+            public_address: None,
+            source_dest_check: true,
+        };
+        let range = "10.0.0.0/16".parse().unwrap();
+        let local = Component::RouteTable { id: "rtb-1".into(), decision: RouteDecision::Local { range } };
+        for (component, code, expected) in [
+            (interface.clone(), None, "eni-1 10.0.0.5"),
+            (
+                interface.clone(),
+                Some(Code::EniSourceDestCheckRestriction),
+                "eni-1 10.0.0.5 its source/destination check drops packets of other addresses",
+            ),
+            (
+                interface,
+                Some(Code::DisconnectedVpcs),
+                "eni-1 10.0.0.5, whose VPC is not connected with the destination's",
+            ),
+            (gateway.clone(), None, "attached"),
+            (
+                gateway.clone(),
+                Some(Code::IgwPublicIpAssociationForEgress),
+                "10.0.0.5 has no public address, or no gateway is attached",
+            ),
+            (
+                gateway,
+                Some(Code::IgwDestinationAddressNotInRfc1918Egress),
+                "10.0.1.9 is a private address: no internet gateway leads there",
+            ),
+            (nat.clone(), None, "eni-nat"),
+            (nat.clone(), Some(Code::NoPossibleDestination), "eni-nat takes in nothing but answers"),
+            (
+                nat,
+                Some(Code::NgwRequiresSourceInVpc),
+                "eni-nat translates for its own VPC alone, not for 10.0.0.5",
+            ),
+            (peering.clone(), None, "pcx-1 to vpc-2"),
+            (
+                peering.clone(),
+                Some(Code::PcxRequiresAddressInVpcCidr),
+                "pcx-1 to vpc-2 carries nothing but packets between the two VPCs' own addresses, not 10.0.0.5 → 10.0.1.9",
+            ),
+            (peering, Some(Code::NoPossibleDestination), "pcx-1 to vpc-2, where no interface has 10.0.1.9"),
+            (dns.clone(), None, "the Amazon DNS server answers"),
+            (dns, Some(Code::ProtocolRestriction), "an Amazon DNS server answers its own VPC alone"),
+            (
+                local,
+                Some(Code::NoPossibleDestination),
+                "rtb-1 10.0.0.0/16 → local, but no interface has 10.0.1.9",
+            ),
+        ] {
+            assert_eq!(text(component, code), expected);
+        }
     }
 
     #[test]

@@ -102,3 +102,79 @@ fn what_is_missing_is_said_in_one_sentence() {
         "Attach an internet gateway to vpc-a. [denied/no-route/eni-nat denied/no-route]",
     );
 }
+
+#[test]
+fn from_outside_a_nat_gateway_is_no_way_in() {
+    assert_eq!(suggestion(|_| (), "internet", "eni-task", "tcp 3000"), "Give eni-task a public address. []");
+}
+
+#[test]
+fn no_gateway_is_suggested_for_another_vpcs_private_address() {
+    let check = |change: fn(&mut Topology), from, to, expected: &str| {
+        assert_eq!(suggestion(change, from, to, "tcp 8080"), expected);
+    };
+    // The private subnets' default route leads to the NAT gateway, the public one's to the internet gateway.
+    check(
+        |_| (),
+        "eni-task",
+        "eni-c",
+        "Connect vpc-a and vpc-c by a peering connection, with a route to it on both sides. []",
+    );
+    check(
+        |t| t.routes("rtb-private").clear(),
+        "eni-task",
+        "10.2.0.10",
+        "Connect vpc-a and vpc-c by a peering connection, with a route to it on both sides. [denied/no-route/eni-task denied/no-route]",
+    );
+    // The peering connection was deleted, its route is left.
+    check(
+        |t| {
+            t.vpc("vpc-a").peerings.clear();
+            t.vpc("vpc-b").peerings.remove(0);
+        },
+        "eni-task",
+        "10.1.0.10",
+        "Connect vpc-a and vpc-b by a peering connection, with a route to it on both sides. [denied/no-route/eni-task denied/no-route]",
+    );
+    // Nobody has it; two VPCs have it; its VPC cannot be peered.
+    check(
+        |t| t.routes("rtb-private").clear(),
+        "eni-task",
+        "192.168.0.1",
+        " [denied/no-route/eni-task denied/no-route]",
+    );
+    check(
+        |t| {
+            t.routes("rtb-private").clear();
+            t.vpc("vpc-b").cidr_blocks.push("10.2.0.0/16".parse().unwrap());
+        },
+        "eni-task",
+        "10.2.0.10",
+        " [denied/no-route/eni-task denied/no-route]",
+    );
+    check(
+        |t| {
+            t.routes("rtb-private").clear();
+            t.vpc("vpc-c").cidr_blocks.push("10.0.128.0/17".parse().unwrap());
+        },
+        "eni-task",
+        "eni-c",
+        " []",
+    );
+}
+
+#[test]
+fn of_two_peers_with_one_range_the_one_that_was_asked_for_is_suggested() {
+    let change = |t: &mut Topology| {
+        let range = "10.0.0.0/16".parse().unwrap();
+        t.vpc("vpc-c").cidr_blocks.push(range);
+        t.routes("rtb-b").clear();
+        let peerings = &mut t.vpc("vpc-b").peerings;
+        peerings[1].cidr_blocks.push(range);
+        peerings.reverse();
+    };
+    assert_eq!(
+        suggestion(change, "eni-b", "eni-task", "tcp 3000"),
+        "Add to rtb-b a route to 10.0.0.0/16 by pcx-ab. [denied/no-route/eni-b denied/no-route]"
+    );
+}
