@@ -13,6 +13,7 @@ mod api;
 mod cases;
 mod community_vpc;
 mod endpoints;
+mod explain;
 mod image_path;
 mod leftovers;
 mod peering;
@@ -42,6 +43,7 @@ fn the_example_stack_lives_fails_and_heals_as_on_aws_and_ends_without_a_trace() 
             "a pretend host is reached by its name",
             pretend_hosts::a_pretend_host_is_reached_by_its_name_through_the_nat_gateway,
         ),
+        ("each missing piece is explained", explain::each_missing_piece_is_named_with_what_to_add),
         ("skopeo pushes and pulls", cases::skopeo_pushes_and_pulls),
         ("serve is killed", cases::the_data_plane_goes_on_while_serve_is_dead),
         ("the agent is killed", cases::the_agent_may_die_and_comes_back),
