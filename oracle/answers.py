@@ -15,6 +15,10 @@ INTEGER = re.compile(r"-?[0-9]+")
 BESIDES = {
     ("AttachmentStatus", "available"),
     ("NetworkInterfaceType", "nat_gateway"),
+    # The model spells the states of VPC endpoints with a capital; AWS and Terraform's provider do not.
+    ("State", "available"),
+    ("State", "deleting"),
+    ("State", "pending"),
 }
 
 

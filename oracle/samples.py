@@ -10,7 +10,7 @@ BY_NAME = [
     (r"(?i)cidripv6|ipv6cidr", "2001:db8::/56"),
     (r"(?i)ipv6address", "2001:db8::1"),
     (r"(?i)^addressfamily$", "IPv4"),
-    (r"(?i)(privateip|publicip|^customerownedip|^address)", "10.0.0.9"),
+    (r"(?i)(privateip|publicip|^ipv4$|^customerownedip|^address)", "10.0.0.9"),
     (r"(?i)policydocument|policyText|^policy$|permissionspolicy", POLICY),
     (r"(?i)assumerolepolicy", POLICY),
     (r"(?i)availabilityzones?$", "ap-northeast-2a"),

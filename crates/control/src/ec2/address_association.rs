@@ -30,8 +30,6 @@ pub(super) struct AssociateAddress {
 #[serde(rename_all = "camelCase")]
 pub(super) struct AssociateAddressResponse {
     association_id: String,
-    #[serde(rename = "return")]
-    done: bool,
 }
 
 fn given(text: Option<&String>) -> Option<&str> {
@@ -117,7 +115,7 @@ pub(super) fn associate(
             address.association.as_ref().map(|one| one.id.to_string()).unwrap_or_default()
         }
     };
-    answer(request.dry_run, AssociateAddressResponse { association_id, done: true })
+    answer(request.dry_run, AssociateAddressResponse { association_id })
 }
 
 /// Ends an association, unless a service made it.

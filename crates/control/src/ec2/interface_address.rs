@@ -28,8 +28,6 @@ pub(super) struct AssignPrivateIpAddresses {
 pub(super) struct AssignPrivateIpAddressesResponse {
     network_interface_id: String,
     assigned_private_ip_addresses_set: Vec<Assigned>,
-    #[serde(rename = "return")]
-    done: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,7 +65,6 @@ pub(super) fn assign(
             .into_iter()
             .map(|private_ip_address| Assigned { private_ip_address })
             .collect(),
-        done: true,
     })
 }
 
