@@ -25,6 +25,8 @@ BY_NAME = [
     (r"(?i)(internet)?gatewayids?$", "igw-0123456789abcdef0"),
     (r"(?i)allocationids?$", "eipalloc-0123456789abcdef0"),
     (r"(?i)networkinterfaceids?$", "eni-0123456789abcdef0"),
+    # The ends of a path of the Reachability Analyzer.
+    (r"^(Source|Destination)$", "eni-0123456789abcdef0"),
     (r"(?i)associationids?$", "rtbassoc-0123456789abcdef0"),
     (r"(?i)dhcpoptionsids?$", "dopt-0123456789abcdef0"),
     (r"(?i)networkaclids?$", "acl-0123456789abcdef0"),
