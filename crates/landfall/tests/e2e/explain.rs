@@ -84,11 +84,10 @@ fn security_group_rules(stack: &Stack) {
 
     let egress = rule(&lb, &app);
     stack.ec2("RevokeSecurityGroupEgress", &egress);
-    // It was the group's only rule.
     blocked(
         stack,
         ALONE,
-        "SG_HAS_NO_RULES",
+        "ENI_SG_RULES_MISMATCH",
         &["aws_security_group.lb", "no egress rule"],
         &["egress", "aws_security_group.app"],
     );
@@ -102,7 +101,7 @@ fn security_group_rules(stack: &Stack) {
     blocked(
         stack,
         FROM_OUTSIDE,
-        "SG_HAS_NO_RULES",
+        "ENI_SG_RULES_MISMATCH",
         &["aws_security_group.lb", "tcp 80"],
         &["ingress", "tcp 80"],
     );

@@ -36,6 +36,7 @@ locals {
   ]
   within = [
     { rule_number = 100, rule_action = "allow", from_port = 0, to_port = 0, protocol = "-1", cidr_block = "10.40.0.0/16" },
+    { rule_number = 105, rule_action = "allow", from_port = 0, to_port = 0, protocol = "-1", cidr_block = "10.41.0.0/16" },
     { rule_number = 110, rule_action = "allow", from_port = 443, to_port = 443, protocol = "6", cidr_block = "0.0.0.0/0" },
     { rule_number = 900, rule_action = "allow", from_port = 1024, to_port = 65535, protocol = "tcp", cidr_block = "0.0.0.0/0" },
   ]
@@ -58,11 +59,12 @@ module "simple" {
 module "complete" {
   source = "./network"
 
-  name  = "complete"
-  cidr  = "10.40.0.0/16"
-  zones = local.zones
+  name                  = "complete"
+  cidr                  = "10.40.0.0/16"
+  secondary_cidr_blocks = ["10.41.0.0/16"]
+  zones                 = local.zones
 
-  private_subnets  = ["10.40.1.0/24", "10.40.2.0/24", "10.40.3.0/24"]
+  private_subnets  = ["10.40.1.0/24", "10.40.2.0/24", "10.41.3.0/24"]
   public_subnets   = ["10.40.11.0/24", "10.40.12.0/24", "10.40.13.0/24"]
   database_subnets = ["10.40.21.0/24", "10.40.22.0/24", "10.40.23.0/24"]
   intra_subnets    = ["10.40.51.0/24", "10.40.52.0/24", "10.40.53.0/24"]
@@ -72,6 +74,10 @@ module "complete" {
   one_nat_gateway_per_az = true
 
   map_public_ip_on_launch = true
+
+  enable_dhcp_options              = true
+  dhcp_options_domain_name         = "ap-northeast-2.compute.internal"
+  dhcp_options_domain_name_servers = ["AmazonProvidedDNS"]
 
   dedicated_network_acls = true
   public_acl_rules       = { inbound = local.from_anywhere, outbound = local.from_anywhere }
@@ -83,7 +89,7 @@ module "endpoints" {
 
   vpc_id             = module.complete.vpc_id
   subnet_ids         = module.complete.private_subnets
-  security_group_for = concat([module.complete.cidr], module.complete.secondary_cidr_blocks)
+  security_group_for = [module.complete.cidr, module.complete.secondary_cidr_blocks[0]]
 
   endpoints = {
     s3 = {
@@ -163,6 +169,7 @@ output "places" {
   value = {
     "a private subnet behind the single NAT gateway"      = [module.simple.private_subnets[1], aws_security_group.task["simple"].id]
     "a private subnet behind the NAT gateway of its zone" = [module.complete.private_subnets[1], aws_security_group.task["complete"].id]
+    "a private subnet in the secondary block"             = [module.complete.private_subnets[2], aws_security_group.task["complete"].id]
     "an intra subnet, through the endpoints alone"        = [module.complete.intra_subnets[0], aws_security_group.task["complete"].id]
   }
 }
