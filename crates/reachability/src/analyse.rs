@@ -21,7 +21,7 @@ const MOST_CANDIDATES: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// No VPC has the interface.
-    #[error("no VPC has a network interface {0} with a network")]
+    #[error("{0} has no network: nothing is attached to it")]
     UnknownInterface(NetworkInterfaceId),
     /// No VPC has the gateway endpoint.
     #[error("no VPC has a gateway endpoint {0}")]

@@ -257,7 +257,7 @@ fn hop(hop: &Hop, sends: bool, names: &Names<'_>) -> String {
             match decision {
                 RouteDecision::Local { range } => {
                     let nobody = match hop.block {
-                        Some(_) => format!(", but no interface has {}", hop.header.destination),
+                        Some(_) => format!(", but nothing is at {}", hop.header.destination),
                         None => String::new(),
                     };
                     format!("{table} {range} → local{nobody}")
@@ -295,7 +295,7 @@ fn hop(hop: &Hop, sends: bool, names: &Names<'_>) -> String {
                         "{text} carries nothing but packets between the two VPCs' own addresses, not {source} → {destination}"
                     )
                 }
-                Some(_) => format!("{text}, where no interface has {}", hop.header.destination),
+                Some(_) => format!("{text}, where nothing is at {}", hop.header.destination),
                 None => text,
             }
         }
@@ -642,13 +642,13 @@ mod tests {
                 Some(Code::PcxRequiresAddressInVpcCidr),
                 "pcx-1 to vpc-2 carries nothing but packets between the two VPCs' own addresses, not 10.0.0.5 → 10.0.1.9",
             ),
-            (peering, Some(Code::NoPossibleDestination), "pcx-1 to vpc-2, where no interface has 10.0.1.9"),
+            (peering, Some(Code::NoPossibleDestination), "pcx-1 to vpc-2, where nothing is at 10.0.1.9"),
             (dns.clone(), None, "the Amazon DNS server answers"),
             (dns, Some(Code::ProtocolRestriction), "an Amazon DNS server answers its own VPC alone"),
             (
                 local,
                 Some(Code::NoPossibleDestination),
-                "rtb-1 10.0.0.0/16 → local, but no interface has 10.0.1.9",
+                "rtb-1 10.0.0.0/16 → local, but nothing is at 10.0.1.9",
             ),
         ] {
             assert_eq!(text(component, code), expected);
