@@ -1,5 +1,7 @@
 //! Listings of what no account here can have: they are asked for all the same, and are empty.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use store::Snapshot;
 use wire::ApiError;
@@ -15,6 +17,7 @@ enum EgressOnlyInternetGateway {}
 
 impl Item for EgressOnlyInternetGateway {
     const FILTERS: &'static [(&'static str, Values<Self>)] = &[];
+    const PAGE_SIZES: RangeInclusive<i32> = 5..=255;
 
     fn id(&self) -> &str {
         match *self {}

@@ -1,6 +1,7 @@
 //! Elastic IP addresses.
 
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -278,6 +279,7 @@ impl Item for AddressDescription {
         ("private-ip-address", |address| address.private_ip_address.iter().cloned().collect()),
         ("public-ip", |address| vec![address.public_ip.clone()]),
     ];
+    const PAGE_SIZES: RangeInclusive<i32> = 1..=1000;
 
     fn id(&self) -> &str {
         &self.allocation_id

@@ -3,6 +3,8 @@
 //! Source: "List and filter your resources" in the EC2 user guide: values of a filter are joined by OR, filters by
 //! AND; `*` stands for any characters and `?` for one; a backslash takes their meaning away; case counts.
 
+use std::ops::RangeInclusive;
+
 use serde::Deserialize;
 use wire::ApiError;
 
@@ -28,6 +30,8 @@ pub(super) type Values<T> = fn(&T) -> Vec<String>;
 pub(super) trait Item: Sized + 'static {
     /// The filters of its Describe call besides `tag:…`, `tag-key` and `tag-value`.
     const FILTERS: &'static [(&'static str, Values<Self>)];
+    /// The page sizes that its call takes, as the EC2 API reference has them.
+    const PAGE_SIZES: RangeInclusive<i32> = 5..=1000;
     /// Its id; listings are in this order.
     fn id(&self) -> &str;
     /// Its tags.
@@ -52,26 +56,7 @@ impl Ask<'_> {
     /// An unknown id, filter or token, or a page size out of AWS's range.
     pub(super) fn page<T: Item>(&self, items: impl Iterator<Item = T>) -> Result<Page<T>, ApiError> {
         let matches = matcher::<T>(self.filters)?;
-        let most = match self.max_results {
-            None => None,
-            Some(most @ 5..=1000) => usize::try_from(most).ok(),
-            Some(most) if most < 5 => {
-                return Err(ApiError::new(
-                    "InvalidParameterValue",
-                    format!(
-                        "Value ( {most} ) for parameter maxResults is invalid. Expecting a value greater than or equal to 5."
-                    ),
-                ));
-            }
-            Some(most) => {
-                return Err(ApiError::new(
-                    "InvalidParameterValue",
-                    format!(
-                        "Value ( {most} ) for parameter maxResults is invalid. Expecting a value less than or equal to 1000."
-                    ),
-                ));
-            }
-        };
+        let most = self.max_results.map(page_size::<T>).transpose()?;
         let mut missing: Vec<&str> = self.ids.iter().map(String::as_str).collect();
         let mut kept: Vec<T> = Vec::new();
         for item in items {
@@ -95,6 +80,22 @@ impl Ask<'_> {
             )
         })
     }
+}
+
+/// How many items a page has at most, if the call takes such pages.
+fn page_size<T: Item>(most: i32) -> Result<usize, ApiError> {
+    let (least, greatest) = (*T::PAGE_SIZES.start(), *T::PAGE_SIZES.end());
+    let bound = if most < least {
+        format!("greater than or equal to {least}")
+    } else if most > greatest {
+        format!("less than or equal to {greatest}")
+    } else {
+        return Ok(usize::try_from(most).unwrap_or_default());
+    };
+    Err(ApiError::new(
+        "InvalidParameterValue",
+        format!("Value ( {most} ) for parameter maxResults is invalid. Expecting a value {bound}."),
+    ))
 }
 
 /// What decides whether an item passes all filters.

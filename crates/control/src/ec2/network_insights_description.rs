@@ -1,5 +1,7 @@
 //! DescribeNetworkInsightsAnalyses: an analysis in AWS's form.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use store::Snapshot;
 use wire::ApiError;
@@ -93,6 +95,7 @@ impl Item for AnalysisDescription {
         ("path-found", |analysis| analysis.network_path_found.iter().map(ToString::to_string).collect()),
         ("status", |analysis| vec![analysis.status.to_owned()]),
     ];
+    const PAGE_SIZES: RangeInclusive<i32> = 1..=100;
 
     fn id(&self) -> &str {
         &self.network_insights_analysis_id

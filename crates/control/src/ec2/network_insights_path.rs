@@ -1,6 +1,7 @@
 //! Paths of the Reachability Analyzer: a question that is kept, to be asked again and again.
 
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use store::{Snapshot, Tx};
@@ -365,6 +366,7 @@ impl Item for PathDescription {
         ("source", |path| vec![path.source.clone()]),
         ("destination-port", |path| path.destination_port.iter().map(ToString::to_string).collect()),
     ];
+    const PAGE_SIZES: RangeInclusive<i32> = 1..=100;
 
     fn id(&self) -> &str {
         &self.network_insights_path_id

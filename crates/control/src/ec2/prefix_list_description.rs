@@ -1,5 +1,7 @@
 //! Prefix lists, their entries and what references them, as they are shown.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use store::Snapshot;
 use wire::ApiError;
@@ -85,6 +87,7 @@ impl Item for PrefixListDescription {
         ("prefix-list-id", |list| vec![list.prefix_list_id.clone()]),
         ("prefix-list-name", |list| vec![list.prefix_list_name.clone()]),
     ];
+    const PAGE_SIZES: RangeInclusive<i32> = 1..=100;
 
     fn id(&self) -> &str {
         &self.prefix_list_id
@@ -174,9 +177,10 @@ struct EntryDescription {
 
 /// Items without filters, in the order of a text of theirs.
 macro_rules! plain_item {
-    ($item:ident, $id:ident) => {
+    ($item:ident, $id:ident, $sizes:expr) => {
         impl Item for $item {
             const FILTERS: &'static [(&'static str, Values<Self>)] = &[];
+            const PAGE_SIZES: RangeInclusive<i32> = $sizes;
 
             fn id(&self) -> &str {
                 &self.$id
@@ -193,8 +197,8 @@ macro_rules! plain_item {
     };
 }
 
-plain_item!(EntryDescription, cidr);
-plain_item!(AssociationDescription, resource_id);
+plain_item!(EntryDescription, cidr, 1..=100);
+plain_item!(AssociationDescription, resource_id, 5..=255);
 
 pub(super) fn entries(
     rows: &Snapshot,

@@ -1,5 +1,7 @@
 //! Route tables as they are shown: the local routes first.
 
+use std::ops::RangeInclusive;
+
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use store::Snapshot;
@@ -198,6 +200,7 @@ impl Item for RouteTableDescription {
         }),
         ("vpc-id", |table| vec![table.vpc_id.clone()]),
     ];
+    const PAGE_SIZES: RangeInclusive<i32> = 5..=100;
 
     fn id(&self) -> &str {
         &self.route_table_id

@@ -41,6 +41,12 @@ impl Resource for SecurityGroup {
     const PREFIX: &'static str = SecurityGroupId::PREFIX;
 
     fn not_found(id: &str) -> ApiError {
+        if !id.starts_with("sg-") {
+            return ApiError::new(
+                "InvalidGroupId.Malformed",
+                format!("Invalid id: \"{id}\" (expecting \"sg-...\")"),
+            );
+        }
         ApiError::new("InvalidGroup.NotFound", format!("The security group '{id}' does not exist"))
     }
 }
@@ -103,6 +109,30 @@ fn named(rows: &Snapshot, context: &Context, name: &str) -> Result<Arc<SecurityG
                 format!("The security group '{name}' does not exist in default VPC '{vpc}'"),
             )
         })
+}
+
+/// The group that a call names, by its id or, in the default VPC, by its name.
+///
+/// # Errors
+/// InvalidGroup.NotFound, MissingParameter, InvalidParameterCombination
+pub(super) fn of_id_or_name(
+    rows: &Snapshot,
+    context: &Context,
+    id: Option<&str>,
+    name: Option<&str>,
+) -> Result<Arc<SecurityGroup>, ApiError> {
+    match (id, name) {
+        (Some(id), None) => get(rows, context, id),
+        (None, Some(name)) => named(rows, context, name),
+        (None, None) => Err(ApiError::new(
+            "MissingParameter",
+            "The request must contain the parameter groupName or groupId",
+        )),
+        (Some(_), Some(_)) => Err(ApiError::new(
+            "InvalidParameterCombination",
+            "The parameters groupName and groupId cannot be used together",
+        )),
+    }
 }
 
 /// Deletes a group with its rules and tags.
@@ -226,22 +256,7 @@ pub(super) fn delete(
     context: &Context,
     request: DeleteSecurityGroup,
 ) -> Result<DeleteSecurityGroupResponse, ApiError> {
-    let group = match (&request.group_id, &request.group_name) {
-        (Some(id), None) => get(rows, context, id)?,
-        (None, Some(name)) => named(rows, context, name)?,
-        (None, None) => {
-            return Err(ApiError::new(
-                "MissingParameter",
-                "The request must contain the parameter groupName or groupId",
-            ));
-        }
-        (Some(_), Some(_)) => {
-            return Err(ApiError::new(
-                "InvalidParameterCombination",
-                "The parameters groupName and groupId cannot be used together",
-            ));
-        }
-    };
+    let group = of_id_or_name(rows, context, request.group_id.as_deref(), request.group_name.as_deref())?;
     if group.name == DEFAULT {
         return Err(ApiError::new(
             "CannotDelete",

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use store::{Row, Tx};
+use store::{Row, Snapshot, Tx};
 use wire::ApiError;
 
 use crate::context::Context;
 use crate::ec2::permission::IpPermission;
+use crate::ec2::security_group::SecurityGroup;
 use crate::ec2::security_group_rule::{
     RuleDescription, SecurityGroupRule, check_count, duplicate, expand, of_group, of_this_group, put,
 };
@@ -18,7 +19,8 @@ use crate::ec2::{answer, security_group};
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Authorize {
-    group_id: String,
+    group_id: Option<String>,
+    group_name: Option<String>,
     #[serde(default)]
     ip_permissions: Vec<IpPermission>,
     ip_protocol: Option<String>,
@@ -53,13 +55,27 @@ pub(super) fn authorize_egress(
     authorize(rows, context, request, true)
 }
 
+/// The group whose rules change. Its name instead of its id is taken for ingress alone, as AWS has it.
+fn group(
+    rows: &Snapshot,
+    context: &Context,
+    id: Option<&str>,
+    name: Option<&str>,
+    egress: bool,
+) -> Result<Arc<SecurityGroup>, ApiError> {
+    if egress && name.is_some() {
+        return Err(ApiError::new("UnknownParameter", "The parameter GroupName is not recognized"));
+    }
+    security_group::of_id_or_name(rows, context, id, name)
+}
+
 fn authorize(
     rows: &mut Tx,
     context: &Context,
     request: Authorize,
     egress: bool,
 ) -> Result<AuthorizeResponse, ApiError> {
-    let group = security_group::get(rows, context, &request.group_id)?;
+    let group = group(rows, context, request.group_id.as_deref(), request.group_name.as_deref(), egress)?;
     let short = IpPermission::short(request.ip_protocol, request.from_port, request.to_port, request.cidr_ip);
     let permissions: Vec<IpPermission> = request.ip_permissions.into_iter().chain(short).collect();
     if permissions.is_empty() {
@@ -91,7 +107,8 @@ fn authorize(
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Revoke {
-    group_id: String,
+    group_id: Option<String>,
+    group_name: Option<String>,
     #[serde(default)]
     ip_permissions: Vec<IpPermission>,
     ip_protocol: Option<String>,
@@ -153,7 +170,7 @@ fn revoke(
     request: Revoke,
     egress: bool,
 ) -> Result<RevokeResponse, ApiError> {
-    let group = security_group::get(rows, context, &request.group_id)?;
+    let group = group(rows, context, request.group_id.as_deref(), request.group_name.as_deref(), egress)?;
     let short = IpPermission::short(request.ip_protocol, request.from_port, request.to_port, request.cidr_ip);
     let permissions: Vec<IpPermission> = request.ip_permissions.into_iter().chain(short).collect();
     if permissions.is_empty() && request.security_group_rule_id.is_empty() {

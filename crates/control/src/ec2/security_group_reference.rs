@@ -4,6 +4,7 @@
 //! region and the connection is active. A rule whose group or connection is gone stays, is stale, and matches nothing.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use store::Snapshot;
@@ -116,6 +117,7 @@ struct StaleSecurityGroup {
 
 impl Item for StaleSecurityGroup {
     const FILTERS: &'static [(&'static str, Values<Self>)] = &[];
+    const PAGE_SIZES: RangeInclusive<i32> = 5..=255;
 
     fn id(&self) -> &str {
         &self.group_id

@@ -276,7 +276,8 @@ pub(super) fn modify(
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct UpdateDescriptions {
-    group_id: String,
+    group_id: Option<String>,
+    group_name: Option<String>,
     #[serde(default)]
     ip_permissions: Vec<IpPermission>,
     #[serde(default)]
@@ -313,7 +314,12 @@ fn update_descriptions(
     request: UpdateDescriptions,
     egress: bool,
 ) -> Result<Done, ApiError> {
-    let group = security_group::get(rows, context, &request.group_id)?;
+    let group = security_group::of_id_or_name(
+        rows,
+        context,
+        request.group_id.as_deref(),
+        request.group_name.as_deref(),
+    )?;
     if request.ip_permissions.is_empty() && request.security_group_rule_description.is_empty() {
         return Err(ApiError::new(
             "MissingParameter",

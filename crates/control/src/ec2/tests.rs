@@ -153,6 +153,48 @@ impl Stack {
 }
 
 #[test]
+fn an_id_that_is_no_security_groups_is_malformed() {
+    let stack = Stack::new();
+    for (action, body) in [
+        ("DescribeSecurityGroups", "GroupId.1=web"),
+        ("DeleteSecurityGroup", "GroupId=web"),
+        ("CreateNetworkInterface", "SubnetId={subnet}&SecurityGroupId.1=web"),
+    ] {
+        stack.refused(action, body, "InvalidGroupId.Malformed", "Invalid id: \"web\" (expecting \"sg-...\")");
+    }
+    stack.refused(
+        "DescribeSecurityGroups",
+        "GroupId.1=sg-1",
+        "InvalidGroup.NotFound",
+        "'sg-1' does not exist",
+    );
+}
+
+#[test]
+fn each_listing_takes_the_page_sizes_that_ec2_documents_for_it() {
+    let stack = Stack::new();
+    for (action, least, greatest) in [
+        ("DescribeVpcs", 5, 1000),
+        ("DescribeRouteTables", 5, 100),
+        ("DescribeManagedPrefixLists", 1, 100),
+        ("DescribeNetworkInsightsPaths", 1, 100),
+        ("DescribeNetworkInsightsAnalyses", 1, 100),
+        ("DescribeEgressOnlyInternetGateways", 5, 255),
+        ("DescribeAddressesAttribute", 1, 1000),
+    ] {
+        let rest = if action == "DescribeAddressesAttribute" { "&Attribute=domain-name" } else { "" };
+        let sized = |size: i32| format!("MaxResults={size}{rest}");
+        stack.ok(action, &sized(least));
+        stack.ok(action, &sized(greatest));
+        let code = "InvalidParameterValue";
+        let words = format!("Expecting a value greater than or equal to {least}.");
+        stack.refused(action, &sized(least - 1), code, &words);
+        let words = format!("Expecting a value less than or equal to {greatest}.");
+        stack.refused(action, &sized(greatest + 1), code, &words);
+    }
+}
+
+#[test]
 fn what_aws_refuses_is_refused_in_its_words() {
     let stack = Stack::new();
     stack.ok("AssociateRouteTable", "RouteTableId={table}&SubnetId={subnet}");

@@ -135,6 +135,27 @@ fn who_names_no_vpc_means_the_default_one() {
 }
 
 #[test]
+fn rules_of_a_group_in_the_default_vpc_change_by_the_groups_name() {
+    let stack = Stack::new();
+    let group = stack.ok("CreateSecurityGroup", "GroupName=web&GroupDescription=d");
+    let id = element(&group, "groupId");
+    let rule = "GroupName=web&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=80&IpPermissions.1.ToPort=80\
+                &IpPermissions.1.IpRanges.1.CidrIp=10.0.0.0/8";
+    let made = stack.ok("AuthorizeSecurityGroupIngress", rule);
+    assert_eq!(element(&made, "groupId"), id);
+    let described = format!("{rule}&IpPermissions.1.IpRanges.1.Description=inside");
+    stack.ok("UpdateSecurityGroupRuleDescriptionsIngress", &described);
+    let shown = stack.ok("DescribeSecurityGroups", "GroupName.1=web");
+    assert_eq!(element(&shown, "description"), "inside");
+    stack.ok("RevokeSecurityGroupIngress", rule);
+    let both = format!("{rule}&GroupId={id}");
+    stack.refused("AuthorizeSecurityGroupIngress", &both, "InvalidParameterCombination", "used together");
+    stack.refused("AuthorizeSecurityGroupEgress", rule, "UnknownParameter", "GroupName");
+    let other = rule.replace("=web", "=app");
+    stack.refused("AuthorizeSecurityGroupIngress", &other, "InvalidGroup.NotFound", "'app' does not exist");
+}
+
+#[test]
 fn a_region_has_five_vpcs_and_as_many_internet_gateways() {
     let stack = Stack::new();
     for n in 1..=3 {
