@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -240,7 +240,6 @@ pub fn ping(namespace: &Path, address: Ipv4Addr, patience: Duration) -> bool {
     };
     let fd = netns::within(namespace, made).unwrap().unwrap();
     let socket = UdpSocket::from(fd);
-    socket.set_read_timeout(Some(patience)).unwrap();
     // Type 8, code 0, checksum, identifier, sequence 1, no data. Each ping is a flow of its own.
     static IDENTIFIER: AtomicU16 = AtomicU16::new(1);
     let [high, low] = IDENTIFIER.fetch_add(1, Ordering::Relaxed).to_be_bytes();
@@ -248,12 +247,18 @@ pub fn ping(namespace: &Path, address: Ipv4Addr, patience: Duration) -> bool {
     let sum: u32 = packet.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
     let check = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
     packet[2..4].copy_from_slice(&check.to_be_bytes());
-    socket.send_to(&packet, SocketAddr::new(IpAddr::V4(address), 0)).unwrap();
-    let mut buffer = [0; 200];
-    // A raw socket hears everything; the reply is type 0 behind 20 bytes of IP header.
-    while let Ok(read) = socket.recv(&mut buffer) {
-        if read >= 28 && buffer[20] == 0 && buffer[24..26] == packet[4..6] {
-            return true;
+    let (begun, mut buffer) = (Instant::now(), [0; 200]);
+    // As the program does: one request a second, as any packet may be lost.
+    while let Some(left) = patience.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+        let (sent, second) = (Instant::now(), left.min(Duration::from_secs(1)));
+        socket.send_to(&packet, SocketAddr::new(IpAddr::V4(address), 0)).unwrap();
+        while let Some(wait) = second.checked_sub(sent.elapsed()).filter(|wait| !wait.is_zero()) {
+            socket.set_read_timeout(Some(wait)).unwrap();
+            // A raw socket hears everything; the reply is type 0 behind 20 bytes of IP header.
+            let Ok(read) = socket.recv(&mut buffer) else { break };
+            if read >= 28 && buffer[20] == 0 && buffer[24..26] == packet[4..6] {
+                return true;
+            }
         }
     }
     false

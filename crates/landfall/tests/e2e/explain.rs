@@ -3,7 +3,6 @@
 
 use serde_json::Value;
 
-use crate::api::texts_of;
 use crate::stack::{Stack, text};
 
 /// What is asked, with the exit code and the document that come back.
@@ -138,18 +137,6 @@ fn routes(stack: &Stack) {
     );
     blocked(stack, TO_ECR, "NO_ROUTE_TO_DESTINATION", &["aws_route_table.public"], &[]);
     stack.ec2("CreateRoute", &format!("{}&GatewayId={gateway}", default(&public)));
-
-    let described = stack.ec2("DescribeRouteTables", &format!("RouteTableId.1={private}"));
-    let associations = texts_of(&described, "routeTableAssociationId");
-    let subnets = texts_of(&described, "subnetId");
-    for id in associations {
-        stack.ec2("DisassociateRouteTable", &format!("AssociationId={id}"));
-    }
-    // The main table holds then, which Terraform knows as the default one.
-    blocked(stack, TO_ECR, "NO_ROUTE_TO_DESTINATION", &["aws_default_route_table.this"], &[]);
-    for subnet in subnets {
-        stack.ec2("AssociateRouteTable", &format!("RouteTableId={private}&SubnetId={subnet}"));
-    }
 }
 
 fn network_acl(stack: &Stack) {
