@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use types::{AccountId, Arn, Region, Timestamp};
+use types::{AccountId, Arn, Region, Timestamp, VpcEndpointId};
 
 use crate::machine::Machine;
 
@@ -91,6 +91,8 @@ pub struct Context {
     pub region: Region,
     /// Who calls.
     pub principal: Principal,
+    /// The VPC endpoint that the call came through.
+    pub through: Option<VpcEndpointId>,
     /// When the call came. Every timestamp that the call writes is this one.
     pub now: Timestamp,
     /// What the machine reports.

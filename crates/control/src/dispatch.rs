@@ -6,13 +6,14 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use ring::digest::{SHA256, digest};
 use store::{Snapshot, Store, StoreError};
-use types::{Region, Timestamp, random_hex};
+use types::{Region, Timestamp, VpcEndpointId, random_hex};
 use wire::sigv4::{self, Family, Presented, Refusal, SigningKeys};
 use wire::{ApiError, DecodeError, Input, Protocol, Tree};
 
 use crate::answered::Answered;
 use crate::context::{Auth, Context, Principal, Settings};
 use crate::ec2::{absent, default_vpc};
+use crate::iam;
 use crate::machine::Machine;
 use crate::operation::{Handler, Operation};
 use crate::service::Service;
@@ -50,7 +51,8 @@ impl Api {
     }
 
     /// Answers one request. `done` is called with the response: at once for a reading call, on the writer's thread
-    /// for a changing one, when its rows are on disk.
+    /// for a changing one, when its rows are on disk. A [`VpcEndpointId`] among the request's extensions is the endpoint
+    /// that it came through.
     pub fn answer(&self, request: &Request<Bytes>, done: impl FnOnce(Response<Bytes>) + Send + 'static) {
         let request_id = request_id();
         let call = match self.call(request) {
@@ -245,6 +247,7 @@ impl Api {
                 account,
                 region,
                 principal,
+                through: request.extensions().get::<VpcEndpointId>().cloned(),
                 now,
                 machine: self.machine.clone(),
                 request_id: request_id.to_owned(),
@@ -360,17 +363,20 @@ fn find(service: Service, action: &str) -> Option<&'static Operation> {
     crate::operations(service).iter().find(|operation| operation.name == action)
 }
 
-/// Root may do all; a role's session what its policies allow.
+/// Root may do all; a role's session what its policies allow; and both only what the VPC endpoint on the way allows.
 fn authorize(rows: &Snapshot, context: &Context, operation: &Operation) -> Result<(), ApiError> {
-    if context.principal == Principal::Root {
-        return Ok(());
-    }
-    // Every caller may ask who it is ("GetCallerIdentity": no permissions are required).
-    if operation.service == Service::Sts && operation.name == "GetCallerIdentity" {
+    if context.principal == Principal::Root && context.through.is_none() {
         return Ok(());
     }
     let action = format!("{}:{}", operation.service.name(), operation.name);
-    crate::iam::authorize(rows, context, &action, "*")
+    // Every caller may ask who it is ("GetCallerIdentity": no permissions are required), if the way allows it.
+    if operation.service == Service::Sts && operation.name == "GetCallerIdentity" {
+        let asker = iam::Asker::of(context);
+        let keys = iam::keys(rows, asker);
+        let request = iam::policy::Request { action: &action, resource: "*", keys: &keys };
+        return iam::check_endpoint(rows, asker, request).map_err(|denied| denied.api_error());
+    }
+    iam::authorize(rows, context, &action, "*")
 }
 
 /// Under what a retry of this request finds the answer that was given. None without the SDK's invocation id.

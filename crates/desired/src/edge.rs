@@ -11,6 +11,10 @@ use types::VpcEndpointId;
 /// from a VPC can have this destination: the kernel takes none for loopback from a link.
 pub const CARRIER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 198);
 
+/// Where `serve` answers what came through a VPC endpoint, in the state folder. The edge says on the first line of each
+/// connection which endpoint that was; only root can connect.
+pub const VPC_ENDPOINT_SOCKET: &str = "serve/vpc-endpoint.sock";
+
 /// The ranges of which nothing is carried on to the real network: those that are not routed on the internet (IANA's
 /// IPv4 Special-Purpose Address Registry), multicast, and Landfall's own public addresses, 198.18.0.0/15.
 pub const NEVER_OUTWARD: [Ipv4Net; 15] = [

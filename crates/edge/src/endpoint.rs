@@ -1,6 +1,9 @@
-//! AWS's own names inside VPCs, on the internet and at VPC endpoints: TLS ends here, and the bytes in it go to `serve` as they are.
+//! AWS's own names inside VPCs, on the internet and at VPC endpoints: TLS ends here, and the bytes in it go to `serve` as
+//! they are. What came through a VPC endpoint goes to a socket of its own, on which the endpoint's id is said first: its
+//! policy is asked.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -11,9 +14,10 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, crypto::ring};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use types::VpcEndpointId;
 
 use crate::relay::relay;
 use crate::route::covers;
@@ -49,6 +53,8 @@ pub(crate) struct Place {
 pub(crate) struct Endpoint {
     /// The VPC endpoint's id, or "the AWS endpoint", for messages.
     pub(crate) called: String,
+    /// The VPC endpoint that it is.
+    through: Option<VpcEndpointId>,
     /// Its TLS.
     config: Arc<ServerConfig>,
 }
@@ -74,7 +80,7 @@ pub(crate) fn endpoints(edge: &Edge) -> Result<Endpoints, String> {
     let key = CertifiedKey::from_der(chain, key, &provider)
         .map_err(|why| unusable("certificate chain with its key", &why))?;
     let key = Arc::new(key);
-    let endpoint = |called: &str, names: &[String]| {
+    let endpoint = |through: Option<&VpcEndpointId>, names: &[String]| {
         let resolver = ByName { names: names.to_vec(), key: key.clone() };
         let mut config = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -82,30 +88,43 @@ pub(crate) fn endpoints(edge: &Edge) -> Result<Endpoints, String> {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok::<_, String>(Endpoint { called: called.to_owned(), config: Arc::new(config) })
+        let called = through.map_or("the AWS endpoint", VpcEndpointId::as_str).to_owned();
+        Ok::<_, String>(Endpoint { called, through: through.cloned(), config: Arc::new(config) })
     };
     let mut endpoints = Endpoints::new();
     for aws in &edge.aws_endpoints {
         let place = Place { namespace: INTERNET.to_owned(), address: aws.address };
-        endpoints.insert(place, endpoint("the AWS endpoint", &aws.names)?);
+        endpoints.insert(place, endpoint(None, &aws.names)?);
     }
     for vpc in &edge.vpc_endpoints {
         let place = Place { namespace: vpc.namespace.clone(), address: vpc.address };
-        endpoints.insert(place, endpoint(vpc.id.as_str(), &vpc.names)?);
+        endpoints.insert(place, endpoint(Some(&vpc.id), &vpc.names)?);
     }
     Ok(endpoints)
 }
 
 /// Carries one connection from inside to `serve`.
 pub(crate) async fn carry(world: &World, stream: TcpStream, place: &Place) {
-    let Some((config, api)) = current(world, place) else { return };
+    let Some((config, to)) = current(world, place) else { return };
     let _ = stream.set_nodelay(true);
     let handshake = TlsAcceptor::from(config).accept(stream);
     let Ok(Ok(mut inside)) = timeout(world.limits.head, handshake).await else { return };
-    match timeout(world.limits.head, TcpStream::connect(api)).await {
-        Ok(Ok(serve)) => {
+    let idle = world.limits.inside_idle;
+    let connected = match to {
+        To::Api(api) => {
+            timeout(world.limits.head, TcpStream::connect(api)).await.map(|serve| serve.map(Serve::Api))
+        }
+        To::Through(id) => {
+            timeout(world.limits.head, through(world, &id)).await.map(|serve| serve.map(Serve::Through))
+        }
+    };
+    match connected {
+        Ok(Ok(Serve::Api(serve))) => {
             let _ = serve.set_nodelay(true);
-            let _ = relay(inside, serve, world.limits.inside_idle).await;
+            let _ = relay(inside, serve, idle).await;
+        }
+        Ok(Ok(Serve::Through(serve))) => {
+            let _ = relay(inside, serve, idle).await;
         }
         // `serve` is not there: the connection ends in good order and without an answer.
         _ => {
@@ -114,8 +133,31 @@ pub(crate) async fn carry(world: &World, stream: TcpStream, place: &Place) {
     }
 }
 
-fn current(world: &World, place: &Place) -> Option<(Arc<ServerConfig>, SocketAddr)> {
+/// Where a connection goes on to.
+enum To {
+    Api(SocketAddr),
+    Through(VpcEndpointId),
+}
+
+/// The same, connected.
+enum Serve {
+    Api(TcpStream),
+    Through(UnixStream),
+}
+
+/// Connects to `serve`, which is told the endpoint.
+async fn through(world: &World, id: &VpcEndpointId) -> io::Result<UnixStream> {
+    let mut serve = UnixStream::connect(&world.endpoint_socket).await?;
+    serve.write_all(format!("{id}\n").as_bytes()).await?;
+    Ok(serve)
+}
+
+fn current(world: &World, place: &Place) -> Option<(Arc<ServerConfig>, To)> {
     let taken = world.taken.borrow();
     let endpoint = taken.endpoints.as_ref().ok()?.get(place)?;
-    Some((endpoint.config.clone(), taken.edge.as_ref()?.api))
+    let to = match &endpoint.through {
+        Some(id) => To::Through(id.clone()),
+        None => To::Api(taken.edge.as_ref()?.api),
+    };
+    Some((endpoint.config.clone(), to))
 }

@@ -3,7 +3,7 @@
 //! Outside in: [`desk`] opens the host's ports; [`host`] reads the first request's [`head`], [`route`] finds the load
 //! balancer, and a socket of the namespace ([`inside`]) carries the bytes there ([`relay`]). Inside out: [`endpoint`]
 //! ends the TLS of AWS's names, in the `internet` namespace and in those of VPC endpoints, and carries the bytes to
-//! `serve`. Nothing is rewritten, either way. What is sent to other public addresses may go on too: [`way`] says where,
+//! `serve`, with the VPC endpoint's id in front where there is one. Nothing is rewritten, either way. What is sent to other public addresses may go on too: [`way`] says where,
 //! [`outward`] carries connections and [`datagrams`] UDP.
 //!
 //! A load balancer sees the host as one address, 198.19.0.1, so that a security group rule for "my IP" can be written.
@@ -28,7 +28,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use desired::role::{News, RoleDir, RoleError, answer};
-use desired::{Body, Part};
+use desired::{Body, Part, VPC_ENDPOINT_SOCKET};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::sync::{Notify, Semaphore, watch};
 use types::PartId;
@@ -129,6 +129,8 @@ impl Taken {
 struct World {
     taken: watch::Receiver<Arc<Taken>>,
     namespaces: inside::Namespaces,
+    /// Where `serve` answers what came through VPC endpoints.
+    endpoint_socket: PathBuf,
     /// The `internet` namespace.
     inside: inside::Inside,
     limits: Limits,
@@ -169,6 +171,7 @@ fn play(dir: &Path, state: &Path, limits: Limits) -> Result<(), Error> {
         taken,
         inside: namespaces.named(INTERNET),
         namespaces,
+        endpoint_socket: state.join(VPC_ENDPOINT_SOCKET),
         limits,
         turn: AtomicUsize::new(0),
         host_connections: Arc::new(Semaphore::new((descriptors / 4).min(4_096))),

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
 use hyper::http::request::Parts;
-use types::{AccountId, Region};
+use types::{AccountId, Region, VpcEndpointId};
 
 use crate::catalog::{Catalog, CatalogError, Session};
 use crate::error::ApiError;
@@ -74,20 +74,22 @@ pub(crate) fn challenge(host: &str, endpoint: &Endpoint) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Basic realm=\"registry\""))
 }
 
-/// The session of a request. May block.
+/// The session of a request, which may have come through a VPC endpoint. May block.
 pub(crate) fn session<C: Catalog>(
     catalog: &C,
     endpoint: &Endpoint,
     credentials: Option<&Credentials>,
     challenge: &HeaderValue,
+    through: Option<VpcEndpointId>,
 ) -> Result<Session<C::Principal>, ApiError> {
     let unauthorized = || ApiError::unauthorized(challenge.clone());
     let credentials = credentials.ok_or_else(unauthorized)?;
-    let session =
+    let mut session =
         catalog.authenticate(&credentials.user, &credentials.password).map_err(|error| match error {
             CatalogError::NotAuthorized => unauthorized(),
             other => other.into(),
         })?;
+    session.through = through;
     match endpoint {
         Endpoint::Plain => Ok(session),
         Endpoint::NoSuchRegistry => Err(ApiError::denied("there is no registry of this name")),

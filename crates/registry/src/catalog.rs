@@ -1,6 +1,6 @@
 //! What the control plane answers for the registry: who a client is, what it may do, what exists.
 
-use types::{AccountId, Region};
+use types::{AccountId, Region, VpcEndpointId};
 
 use crate::digest::Digest;
 use crate::names::Reference;
@@ -14,6 +14,8 @@ pub struct Session<P> {
     pub region: Region,
     /// Whatever the catalog needs to know the principal again in [`Catalog::authorize`].
     pub principal: P,
+    /// The VPC endpoint that the request came through; the registry knows it, [`Catalog::authenticate`] does not.
+    pub through: Option<VpcEndpointId>,
 }
 
 /// A manifest that a client pushes. Its bytes are in [`crate::Blobs`] already, under `digest`.
@@ -134,6 +136,9 @@ pub trait Catalog: Send + Sync + 'static {
         action: &str,
         repository: &str,
     ) -> Result<(), CatalogError>;
+
+    /// Whether a VPC endpoint lets a request by for an object, by its ARN, of a region's layer bucket.
+    fn may_read_object(&self, through: &VpcEndpointId, region: &Region, object: &str) -> bool;
 
     /// Fails with [`CatalogError::RepositoryUnknown`] when there is no such repository. The methods below fail so too.
     fn repository(&self, session: &Session<Self::Principal>, repository: &str) -> Result<(), CatalogError>;

@@ -16,6 +16,13 @@ pub fn layer_bucket_host(region: &Region) -> String {
     format!("prod-{region}-starport-layer-bucket.s3.{region}.amazonaws.com")
 }
 
+/// The region that a layer bucket's host name is of, and an object's ARN there.
+pub(crate) fn object(host: &str, path: &str) -> Option<(Region, String)> {
+    let (bucket, rest) = host.split_once(".s3.")?;
+    let region = Region::new(rest.strip_suffix(".amazonaws.com")?).ok()?;
+    Some((region, format!("arn:aws:s3:::{bucket}{path}")))
+}
+
 /// Signs and checks addresses in layer buckets. Whoever has such an address may read that one blob until it expires.
 pub struct LayerKey(hmac::Key);
 

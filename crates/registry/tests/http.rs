@@ -425,6 +425,30 @@ fn inside_a_vpc_layers_come_from_the_layer_bucket() {
 }
 
 #[test]
+fn a_vpc_endpoint_that_does_not_let_a_layer_by_is_answered_as_by_s3() {
+    let catalog = catalog();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &catalog);
+    let digest = digest(b"layer");
+    assert_eq!(server.push_blob("team/app", b"layer", &digest), 201);
+    let redirect =
+        server.call(Method::GET, &format!("/v2/team/app/blobs/{digest}")).header("Host", ECR).empty();
+    let bucket = "prod-ap-northeast-2-starport-layer-bucket";
+    let host = format!("{bucket}.s3.ap-northeast-2.amazonaws.com");
+    let signed = header(&redirect, "location").strip_prefix(&format!("https://{host}")).unwrap().to_owned();
+    catalog.let_by("vpce-1", &format!("arn:aws:s3:::{bucket}/{}", digest.replace(':', "/")));
+    let get = |through: &str| {
+        let call = server.call(Method::GET, &signed).header("Host", &host).password(None);
+        call.header(common::THROUGH, through).empty()
+    };
+    assert_eq!(get("vpce-1").body(), b"layer");
+    let refused = get("vpce-2");
+    assert_eq!(refused.status(), 403);
+    let text = String::from_utf8_lossy(refused.body()).into_owned();
+    assert!(text.contains("<Code>AccessDenied</Code><Message>Access Denied</Message>"), "{text}");
+}
+
+#[test]
 fn stale_uploads_are_swept_and_live_ones_stay() {
     let (folder, server) = start();
     let location = header(&server.call(Method::POST, UPLOADS).empty(), "location").to_owned();

@@ -96,6 +96,7 @@ impl Stack {
             account: settings().account,
             region: Region::new("ap-northeast-2").unwrap(),
             principal: Principal::Root,
+            through: None,
             now: Timestamp::now(),
             machine: self.fixture.api.machine.clone(),
             request_id: "test".to_owned(),

@@ -223,6 +223,11 @@ pub(super) fn get(rows: &Snapshot, context: &Context, id: &str) -> Result<Arc<Vp
     if endpoint.is_live() { Ok(endpoint) } else { Err(VpcEndpoint::not_found(id)) }
 }
 
+/// The endpoint of this id, whoever's it is; also one that is being deleted.
+pub fn by_id(rows: &Snapshot, id: &VpcEndpointId) -> Option<Arc<VpcEndpoint>> {
+    rows.scan::<VpcEndpoint>("").find(|endpoint| endpoint.id == *id)
+}
+
 /// A VPC's endpoints that are not deleted, by id.
 pub fn of_vpc<'a>(
     rows: &'a Snapshot,

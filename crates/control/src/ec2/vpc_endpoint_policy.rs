@@ -1,7 +1,8 @@
-//! Endpoint policies: who may do what through a VPC endpoint.
+//! Endpoint policies: who may do what through a VPC endpoint. `iam` decides by them.
 
-use serde_json::Value;
 use wire::ApiError;
+
+use crate::iam::policy::{Kind, Policy};
 
 /// The policy of an endpoint that was given none: everything is allowed.
 pub(super) const FULL_ACCESS: &str =
@@ -13,45 +14,20 @@ const LONGEST: usize = 20_480;
 /// The policy to keep for a document; None for none.
 ///
 /// # Errors
-/// InvalidParameter for what is no policy; a refusal by name for one that would not be honoured.
+/// InvalidPolicyDocument for what is no policy, or holds what would not be honoured, by its name.
 pub(super) fn check(document: Option<&str>) -> Result<Option<String>, ApiError> {
     let Some(text) = document.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let malformed = || ApiError::new("InvalidParameter", "Policy document is malformed.");
+    let invalid = |why: String| {
+        ApiError::new("InvalidPolicyDocument", format!("The Policy Document is not valid. {why}"))
+    };
     if text.chars().count() > LONGEST {
-        return Err(malformed());
+        return Err(invalid(format!("It is longer than {LONGEST} characters.")));
     }
-    let document: Value = serde_json::from_str(text).map_err(|_| malformed())?;
-    if !document.is_object() {
-        return Err(malformed());
+    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        return Err(invalid(format!("Syntax error at position ({},{})", error.line(), error.column())));
     }
-    if !is_full_access(&document) {
-        return Err(ApiError::unsupported(
-            "endpoint policies (PolicyDocument) that allow less than everything to everybody",
-        ));
-    }
+    Policy::parse(text, Kind::Endpoint).map_err(|malformed| invalid(malformed.to_string()))?;
     Ok(Some(text.to_owned()))
-}
-
-/// Whether a document allows everything to everybody, in one of the ways to say so.
-fn is_full_access(document: &Value) -> bool {
-    let one = |value: &Value| match value {
-        Value::Array(items) if items.len() == 1 => items.first().cloned(),
-        other => Some(other.clone()),
-    };
-    let everything = |value: Option<&Value>| value.and_then(one).is_some_and(|value| value == "*");
-    let known = |object: &Value, names: &[&str]| {
-        object.as_object().is_some_and(|object| object.keys().all(|name| names.contains(&name.as_str())))
-    };
-    let Some(statement) = document.get("Statement").and_then(one) else { return false };
-    let version = document.get("Version");
-    let principal = statement.get("Principal");
-    known(document, &["Version", "Id", "Statement"])
-        && version.is_none_or(|version| version == "2012-10-17" || version == "2008-10-17")
-        && known(&statement, &["Sid", "Effect", "Principal", "Action", "Resource"])
-        && statement.get("Effect").is_some_and(|effect| effect == "Allow")
-        && everything(statement.get("Action"))
-        && everything(statement.get("Resource"))
-        && (everything(principal) || everything(principal.and_then(|principal| principal.get("AWS"))))
 }
 
 #[cfg(test)]
@@ -59,27 +35,54 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_access_is_known_in_all_its_forms_and_nothing_else_is() {
+    fn a_policy_is_kept_as_it_was_given() {
         for text in [
             FULL_ACCESS,
             r#"{"Version":"2008-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"*"},"Action":["*"],"Resource":["*"]}}"#,
+            r#"{ "Version": "2012-10-17", "Statement": [
+                {"Sid":"only us", "Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpc":"vpc-1"}}},
+                {"Effect":"Allow","Principal":{"AWS":["000000000001","arn:aws:iam::000000000001:role/app"]},"Action":"ecr:*","Resource":"*"},
+                {"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::prod-us-east-1-starport-layer-bucket/*"}]}"#,
         ] {
             assert_eq!(check(Some(text)).unwrap().as_deref(), Some(text));
         }
-        for (text, code) in [
-            ("{", "InvalidParameter"),
-            ("[]", "InvalidParameter"),
+        assert_eq!(check(None).unwrap(), None);
+        assert_eq!(check(Some("")).unwrap(), None);
+    }
+
+    #[test]
+    fn what_would_not_be_honoured_is_refused_by_name() {
+        let statement = |body: &str| format!("{{\"Statement\":{{\"Effect\":\"Allow\",{body}}}}}");
+        let on_all = r#""Action":"*","Resource":"*""#;
+        let conditional = |condition: &str| {
+            statement(&format!(
+                "\"Principal\":\"*\",{on_all},\"Condition\":{{\"StringEquals\":{{{condition}}}}}"
+            ))
+        };
+        for (text, words) in [
+            ("{".to_owned(), "Syntax error at position (1,1)"),
+            ("[]".to_owned(), "Syntax errors in policy."),
+            (statement(on_all), "Missing required field Principal"),
+            (statement(r#""Principal":"*","Action":"*""#), "must contain resources"),
+            (statement(r#""Principal":"*","Resource":"*""#), "must contain actions"),
+            (statement(r#""NotPrincipal":"*","Action":"*","Resource":"*""#), "NotPrincipal is not supported"),
             (
-                r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"}]}"#,
-                "UnsupportedOperation",
+                statement(r#""Principal":"*","Action":"*","Resource":"bucket""#),
+                "Resource bucket must be in ARN format",
             ),
             (
-                r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{}}]}"#,
-                "UnsupportedOperation",
+                conditional(r#""aws:VpcSourceIp":"10.0.0.1""#),
+                "condition key aws:vpcsourceip is not supported",
             ),
-            (r#"{"Statement":[]}"#, "UnsupportedOperation"),
+            (
+                conditional(r#""s3:ResourceAccount":"000000000001""#),
+                "condition key s3:resourceaccount is not",
+            ),
+            (" ".repeat(LONGEST + 1), "longer than 20480 characters"),
         ] {
-            assert_eq!(check(Some(text)).unwrap_err().code, code, "{text}");
+            let error = check(Some(&text)).unwrap_err();
+            assert_eq!(error.code, "InvalidPolicyDocument", "{text}");
+            assert!(error.message.contains(words), "{text}: {}", error.message);
         }
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use registry::{Blobs, CatalogError, Digest, Manifest, NewManifest, Reference, Session};
 use store::{Snapshot, Store, Tx};
-use types::{Arn, Timestamp};
+use types::{Arn, Region, Timestamp, VpcEndpointId};
 
 use super::repository::{Repository, TagMutability};
 use super::token::{self, Refused};
 use super::{Image, Layer, image, lookup};
 use crate::context::{Principal, Settings};
+use crate::iam::{self, Asker};
 
 /// Reads a manifest's bytes, which the registry has stored before its row is made.
 type ReadManifest = dyn Fn(&Digest) -> Result<Vec<u8>, String> + Send + Sync;
@@ -37,7 +38,7 @@ impl Catalog {
         Self::with_manifests(store, settings, Box::new(manifest))
     }
 
-    pub(super) fn with_manifests(
+    pub(crate) fn with_manifests(
         store: Arc<Store>,
         settings: Arc<Settings>,
         manifest: Box<ReadManifest>,
@@ -79,7 +80,8 @@ impl registry::Catalog for Catalog {
         }
         match token::redeem(&self.settings.token_key, password, Timestamp::now()) {
             Ok(bearer) => {
-                Ok(Session { account: bearer.account, region: bearer.region, principal: bearer.principal })
+                let token::Bearer { account, region, principal } = bearer;
+                Ok(Session { account, region, principal, through: None })
             }
             Err(Refused::Unknown) => Err(CatalogError::NotAuthorized),
             Err(Refused::Expired) => Err(CatalogError::Expired),
@@ -89,16 +91,20 @@ impl registry::Catalog for Catalog {
     fn authorize(&self, session: &SessionOf, action: &str, repository: &str) -> Result<(), CatalogError> {
         let (account, region) = (session.account.as_str(), session.region.as_str());
         let resource = Arn::new("ecr", region, account, format!("repository/{repository}")).to_string();
-        crate::iam::check(
-            &self.store.snapshot(),
-            &session.account,
-            &session.principal,
+        let asker = Asker {
+            account: &session.account,
+            principal: &session.principal,
             region,
-            Timestamp::now(),
-            action,
-            &resource,
-        )
-        .map_err(|denied| CatalogError::Denied(denied.to_string()))
+            now: Timestamp::now(),
+            through: session.through.as_ref(),
+        };
+        iam::check(&self.store.snapshot(), asker, action, &resource)
+            .map_err(|denied| CatalogError::Denied(denied.to_string()))
+    }
+
+    fn may_read_object(&self, through: &VpcEndpointId, region: &Region, object: &str) -> bool {
+        let (rows, now) = (self.store.snapshot(), Timestamp::now());
+        iam::endpoint_allows_object(&rows, through, region.as_str(), now, object)
     }
 
     fn repository(&self, session: &SessionOf, repository: &str) -> Result<(), CatalogError> {

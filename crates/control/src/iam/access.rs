@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use store::Snapshot;
-use types::{AccountId, Region, Timestamp};
+use types::{AccountId, Region, Timestamp, VpcEndpointId};
 use wire::{ApiError, Protocol};
 
 use super::managed_policy;
-use super::policy::{Decision, Keys, Kind, Policy, Request, decide};
+use super::policy::{Caller, Decision, Keys, Kind, Policy, Request, decide, decide_endpoint};
 use super::role::{self, Role};
 use crate::context::{Context, Principal};
+use crate::ec2::vpc_endpoint;
 use crate::service::Service;
 
 /// A caller's request that its policies do not allow.
@@ -51,7 +52,8 @@ fn is_asked_by_its_handler(action: &str) -> bool {
     action == "sts:AssumeRole" || action.starts_with("iam:") || action.starts_with("ecr:")
 }
 
-/// What the dispatcher asks before an action: whether the caller's policies allow it on `resource`. Root may do all.
+/// What the dispatcher asks before an action: whether the caller's policies, and that of the VPC endpoint on the way,
+/// allow it on `resource`. Root may do all that the way allows.
 /// The handlers of IAM, ECR and AssumeRole ask for themselves with [`authorize_on`].
 ///
 /// # Errors
@@ -63,7 +65,8 @@ pub fn authorize(rows: &Snapshot, context: &Context, action: &str, resource: &st
     authorize_on(rows, context, action, resource)
 }
 
-/// Whether the caller's policies allow an action on a resource (its ARN; `*` where an action has none).
+/// Whether the caller's policies, and that of the VPC endpoint on the way, allow an action on a resource (its ARN; `*`
+/// where an action has none).
 ///
 /// # Errors
 /// As [`authorize`].
@@ -73,76 +76,179 @@ pub fn authorize_on(
     action: &str,
     resource: &str,
 ) -> Result<(), ApiError> {
-    let region = region_name(&context.region);
-    check(rows, &context.account, &context.principal, region, context.now, action, resource)
-        .map_err(|denied| denied.api_error())
+    check(rows, Asker::of(context), action, resource).map_err(|denied| denied.api_error())
 }
 
-/// IAM's own region in condition keys.
-fn region_name(region: &Region) -> &str {
-    if *region == Region::global() { "us-east-1" } else { region.as_str() }
+/// Who asks, where, when, and on which way.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// The account.
+    pub account: &'a AccountId,
+    /// Who it is there.
+    pub principal: &'a Principal,
+    /// The region that is asked.
+    pub region: &'a str,
+    /// When.
+    pub now: Timestamp,
+    /// The VPC endpoint that the request came through.
+    pub through: Option<&'a VpcEndpointId>,
+}
+
+impl<'a> Asker<'a> {
+    /// The caller of the API.
+    pub fn of(context: &'a Context) -> Self {
+        // IAM's own region in condition keys.
+        let region = if context.region == Region::global() { "us-east-1" } else { context.region.as_str() };
+        Self {
+            account: &context.account,
+            principal: &context.principal,
+            region,
+            now: context.now,
+            through: context.through.as_ref(),
+        }
+    }
 }
 
 /// As [`authorize_on`], where there is no call of the API: the registry.
 ///
 /// # Errors
 /// [`Denied`], whose text is AWS's.
-pub fn check(
-    rows: &Snapshot,
-    account: &AccountId,
-    principal: &Principal,
-    region: &str,
-    now: Timestamp,
-    action: &str,
-    resource: &str,
-) -> Result<(), Denied> {
-    let Principal::Session { role, role_id, .. } = principal else { return Ok(()) };
-    let keys = keys(rows, account, principal, region, now);
-    // A session of a role that was deleted, or deleted and made anew, may do nothing.
-    let decision = match role::find(rows, account, role).filter(|found| found.id == *role_id) {
-        Some(role) => {
-            let policies = policies(rows, &role);
-            let named = policies.iter().map(|(name, policy)| (name.as_str(), policy));
-            decide(named, Request { action, resource, keys: &keys })
-        }
-        None => Decision::ImplicitDeny,
-    };
-    if decision == Decision::Allowed {
+pub fn check(rows: &Snapshot, asker: Asker<'_>, action: &str, resource: &str) -> Result<(), Denied> {
+    if *asker.principal == Principal::Root && asker.through.is_none() {
         return Ok(());
     }
-    Err(Denied {
-        user: principal.arn(account).to_string(),
-        action: action.to_owned(),
-        resource: resource.to_owned(),
-        because: decision.because(action),
-    })
+    let keys = keys(rows, asker);
+    let request = Request { action, resource, keys: &keys };
+    let endpoint = endpoint_decision(rows, asker, request);
+    let identity = identity_decision(rows, asker, request);
+    // An explicit deny counts before all else, and the way comes before the caller.
+    let all = [(Kind::Endpoint, endpoint), (Kind::Identity, identity)];
+    let explicit = all.iter().find(|(_, decision)| matches!(decision, Decision::ExplicitDeny { .. }));
+    let denied = explicit.or_else(|| all.iter().find(|(_, decision)| *decision != Decision::Allowed));
+    match denied {
+        Some((kind, decision)) => Err(refused(asker, *kind, decision, request)),
+        None => Ok(()),
+    }
 }
 
-/// The condition keys of a caller's requests.
-pub(crate) fn keys(
+/// Whether the caller's own policies allow an action, whatever the way: for what is no call of a service.
+///
+/// # Errors
+/// [`Denied`]
+pub fn check_identity(rows: &Snapshot, asker: Asker<'_>, action: &str, resource: &str) -> Result<(), Denied> {
+    let keys = keys(rows, asker);
+    let request = Request { action, resource, keys: &keys };
+    match identity_decision(rows, asker, request) {
+        Decision::Allowed => Ok(()),
+        decision => Err(refused(asker, Kind::Identity, &decision, request)),
+    }
+}
+
+/// Whether the VPC endpoint on the way, if there is one, lets a request by; the caller's own policies left aside.
+///
+/// # Errors
+/// [`Denied`]
+pub fn check_endpoint(rows: &Snapshot, asker: Asker<'_>, request: Request<'_>) -> Result<(), Denied> {
+    match endpoint_decision(rows, asker, request) {
+        Decision::Allowed => Ok(()),
+        decision => Err(refused(asker, Kind::Endpoint, &decision, request)),
+    }
+}
+
+/// Whether a VPC endpoint lets a request for an object of S3 by that AWS itself has signed: a layer's.
+pub(crate) fn endpoint_allows_object(
     rows: &Snapshot,
-    account: &AccountId,
-    principal: &Principal,
+    through: &VpcEndpointId,
     region: &str,
     now: Timestamp,
-) -> Keys {
+    object: &str,
+) -> bool {
+    let keys = way_keys(rows, region, now, Some(through));
+    let request = Request { action: "s3:GetObject", resource: object, keys: &keys };
+    decide_through(rows, through, Caller::Aws, request) == Decision::Allowed
+}
+
+fn refused(asker: Asker<'_>, kind: Kind, decision: &Decision, request: Request<'_>) -> Denied {
+    Denied {
+        user: asker.principal.arn(asker.account).to_string(),
+        action: request.action.to_owned(),
+        resource: request.resource.to_owned(),
+        because: decision.because(kind, request.action),
+    }
+}
+
+fn identity_decision(rows: &Snapshot, asker: Asker<'_>, request: Request<'_>) -> Decision {
+    let Principal::Session { role, role_id, .. } = asker.principal else { return Decision::Allowed };
+    // A session of a role that was deleted, or deleted and made anew, may do nothing.
+    match role::find(rows, asker.account, role).filter(|found| found.id == *role_id) {
+        Some(role) => {
+            let policies = policies(rows, &role);
+            decide(policies.iter().map(|(name, policy)| (name.as_str(), policy)), request)
+        }
+        None => Decision::ImplicitDeny,
+    }
+}
+
+/// [`Decision::Allowed`] for a request that came through no endpoint.
+fn endpoint_decision(rows: &Snapshot, asker: Asker<'_>, request: Request<'_>) -> Decision {
+    let Some(through) = asker.through else { return Decision::Allowed };
+    let account = asker.account.as_str();
+    let Principal::Session { role, .. } = asker.principal else {
+        return decide_through(rows, through, Caller::Root { account }, request);
+    };
+    let (role, session) =
+        (role_arn(rows, asker.account, role), asker.principal.arn(asker.account).to_string());
+    decide_through(rows, through, Caller::Session { account, role: &role, session: &session }, request)
+}
+
+fn decide_through(
+    rows: &Snapshot,
+    through: &VpcEndpointId,
+    caller: Caller<'_>,
+    request: Request<'_>,
+) -> Decision {
+    // Nothing passes an endpoint that is gone, nor one whose policy cannot be read (written by another version).
+    let Some(endpoint) = vpc_endpoint::by_id(rows, through) else { return Decision::ImplicitDeny };
+    let Some(document) = &endpoint.policy else { return Decision::Allowed };
+    match Policy::parse(document, Kind::Endpoint) {
+        Ok(policy) => decide_endpoint(through.as_str(), &policy, caller, request),
+        Err(_) => Decision::ImplicitDeny,
+    }
+}
+
+fn role_arn(rows: &Snapshot, account: &AccountId, role: &str) -> String {
+    role::find(rows, account, role)
+        .map_or_else(|| format!("arn:aws:iam::{account}:role/{role}"), |role| role.arn().to_string())
+}
+
+/// The condition keys of every request, whoever asks.
+fn way_keys(rows: &Snapshot, region: &str, now: Timestamp, through: Option<&VpcEndpointId>) -> Keys {
     let keys = Keys::default()
-        .with("aws:PrincipalAccount", account.as_str())
         .with("aws:RequestedRegion", region)
         .with("aws:CurrentTime", now.iso())
         .with("aws:EpochTime", (now.as_millis() / 1000).to_string());
+    let Some(through) = through else { return keys };
+    let keys = keys.with("aws:SourceVpce", through.as_str());
+    match vpc_endpoint::by_id(rows, through) {
+        Some(endpoint) => keys.with("aws:SourceVpc", endpoint.vpc_id.as_str()),
+        None => keys,
+    }
+}
+
+/// The condition keys of a caller's requests.
+pub(crate) fn keys(rows: &Snapshot, asker: Asker<'_>) -> Keys {
+    let Asker { account, principal, .. } = asker;
+    let keys =
+        way_keys(rows, asker.region, asker.now, asker.through).with("aws:PrincipalAccount", account.as_str());
     match principal {
         Principal::Root => keys
             .with("aws:PrincipalArn", principal.arn(account).to_string())
             .with("aws:PrincipalType", "Account")
             .with("aws:userid", account.as_str()),
-        Principal::Session { role, role_id, session } => {
-            let arn = role::find(rows, account, role)
-                .map_or_else(|| format!("arn:aws:iam::{account}:role/{role}"), |role| role.arn().to_string());
-            keys.with("aws:PrincipalArn", arn)
-                .with("aws:PrincipalType", "AssumedRole")
-                .with("aws:userid", format!("{role_id}:{session}"))
-        }
+        Principal::Session { role, role_id, session } => keys
+            .with("aws:PrincipalArn", role_arn(rows, account, role))
+            .with("aws:PrincipalType", "AssumedRole")
+            .with("aws:userid", format!("{role_id}:{session}")),
     }
 }
 

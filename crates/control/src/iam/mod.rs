@@ -22,14 +22,16 @@ pub(crate) mod testing;
 mod tests;
 mod user;
 mod validate;
+#[cfg(test)]
+mod vpc_endpoint_tests;
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::{TableDef, table};
 use wire::ApiError;
 
-pub(crate) use access::keys;
-pub use access::{Denied, authorize, authorize_on, check};
+pub use access::{Asker, Denied, authorize, authorize_on, check, check_endpoint, check_identity};
+pub(crate) use access::{endpoint_allows_object, keys};
 pub use managed_policy::ManagedPolicy;
 pub use role::{Role, find, find_by_arn};
 pub(crate) use validate::{name as check_name, unique_id};

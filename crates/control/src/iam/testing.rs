@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use bytes::Bytes;
 use http::Request;
 use store::Store;
-use types::Timestamp;
+use types::{Timestamp, VpcEndpointId};
 use wire::sigv4::{self, Credentials, Scope};
 
 use crate::context::{Auth, Settings};
@@ -40,6 +40,18 @@ impl Verifying {
 
     /// Calls an action as [`testing::Fixture::call`] does, signed with these keys.
     pub(crate) fn call(&self, keys: &Keys, service: Service, action: &str, body: &str) -> (u16, String) {
+        self.call_through(None, keys, service, action, body)
+    }
+
+    /// As [`Verifying::call`], through a VPC endpoint.
+    pub(crate) fn call_through(
+        &self,
+        through: Option<&VpcEndpointId>,
+        keys: &Keys,
+        service: Service,
+        action: &str,
+        body: &str,
+    ) -> (u16, String) {
         let mut headers = vec![("host".to_owned(), "localhost".to_owned())];
         let body = if service.protocol() == wire::Protocol::AwsJson {
             headers.push(("x-amz-target".to_owned(), format!("{}.{action}", service.version())));
@@ -67,6 +79,9 @@ impl Verifying {
         }
         for (name, value) in added {
             request = request.header(name, value);
+        }
+        if let Some(through) = through {
+            request = request.extension(through.clone());
         }
         let (send, receive) = mpsc::channel();
         self.api

@@ -1,5 +1,6 @@
 use expect_test::{Expect, expect};
 
+use super::Asker;
 use super::service_linked_role::{LinkedService, ensure};
 use super::testing::{Verifying, form, root};
 use crate::testing::{Fixture, element};
@@ -514,7 +515,9 @@ fn the_execution_role_s_policy_is_evaluated() {
     let now = types::Timestamp::from_millis(0);
     let check = |action: &str| {
         let repository = "arn:aws:ecr:ap-northeast-2:000000000001:repository/app";
-        super::check(&rows, &account, &principal, "ap-northeast-2", now, action, repository)
+        let region = "ap-northeast-2";
+        let asker = Asker { account: &account, principal: &principal, region, now, through: None };
+        super::check(&rows, asker, action, repository)
     };
     assert_eq!(check("ecr:BatchGetImage"), Ok(()));
     expect!["User: arn:aws:sts::000000000001:assumed-role/exec/task is not authorized to perform: ecr:PutImage on resource: arn:aws:ecr:ap-northeast-2:000000000001:repository/app because no identity-based policy allows the ecr:PutImage action"].assert_eq(&check("ecr:PutImage").unwrap_err().to_string());

@@ -216,6 +216,7 @@ mod tests {
             account: settings().account,
             region: Region::new("ap-northeast-2").unwrap(),
             principal: Principal::Root,
+            through: None,
             now: Timestamp::now(),
             machine: fixture.api.machine.clone(),
             request_id: "test".to_owned(),

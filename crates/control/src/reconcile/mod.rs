@@ -263,6 +263,7 @@ impl Reconciler {
             account: account.clone(),
             region: region.clone(),
             principal: Principal::Root,
+            through: None,
             now,
             machine: self.machine.clone(),
             request_id: "landfall".to_owned(),

@@ -9,8 +9,8 @@ use wire::{ApiError, Empty, OnlyDefault};
 
 use super::session::{mint, trust};
 use crate::context::{Context, Principal};
-use crate::iam::policy::{Caller, Trust};
-use crate::iam::{self, Role};
+use crate::iam::policy::{Caller, Request, Trust};
+use crate::iam::{self, Asker, Role};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -143,13 +143,16 @@ fn allowed(rows: &Tx, context: &Context, role: &Role, request: &AssumeRole) -> R
         None => Caller::Root { account },
         Some(role) => Caller::Session { account, role, session: &session_arn },
     };
-    let mut keys =
-        iam::keys(rows, &context.account, &context.principal, context.region.as_str(), context.now)
-            .with("sts:RoleSessionName", &*request.role_session_name);
+    let asker = Asker::of(context);
+    let mut keys = iam::keys(rows, asker).with("sts:RoleSessionName", &*request.role_session_name);
     if let Some(external_id) = &request.external_id {
         keys = keys.with("sts:ExternalId", &**external_id);
     }
-    let own = || iam::authorize_on(rows, context, "sts:AssumeRole", &request.role_arn);
+    let action = "sts:AssumeRole";
+    let asked = Request { action, resource: &request.role_arn, keys: &keys };
+    iam::check_endpoint(rows, asker, asked).map_err(|denied| denied.api_error())?;
+    let own =
+        || iam::check_identity(rows, asker, action, &request.role_arn).map_err(|denied| denied.api_error());
     match trust(role, caller, &keys) {
         // In its own account a role that names the caller grants by itself; an explicit deny of the caller's counts.
         Trust::Direct if role.account == context.account => match own() {

@@ -12,7 +12,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use sys::netns;
 
-use super::stage::{ENDPOINT, PRIVATE, Stage, patient, serve_one};
+use super::stage::{ENDPOINT, PRIVATE, Stage, patient, serve_one, serve_one_through};
 use crate::Limits;
 
 const NAME: &str = "1.dkr.ecr.r.amazonaws.com";
@@ -150,8 +150,6 @@ fn greeting(mut tls: Tls) -> String {
 #[test]
 fn endpoints_of_two_vpcs_at_the_same_address_each_answer_their_own_names() {
     let mut stage = Stage::new(&[], Limits::default());
-    let api = TcpListener::bind("127.0.0.1:0").unwrap();
-    stage.edge.api = api.local_addr().unwrap();
     let trusted = stage.endpoint();
     let (one, other) = (stage.interface("eni-1"), stage.interface("eni-2"));
     stage.edge.vpc_endpoints = vec![
@@ -159,12 +157,14 @@ fn endpoints_of_two_vpcs_at_the_same_address_each_answer_their_own_names() {
         vpc_endpoint("vpce-2", "eni-2", &["sts.amazonaws.com"]),
     ];
     stage.start();
-    let serving = serve_one(api.try_clone().unwrap(), "hello");
+    // `serve` is told which endpoint it was, and the client's bytes follow as they are.
+    let serving = serve_one_through(stage.endpoint_socket(), "hello");
     assert_eq!(greeting(client_in(&one, PRIVATE, &trusted, NAME)), "hello");
-    serving.join().unwrap();
-    let serving = serve_one(api, "good day");
+    assert_eq!(serving.join().unwrap(), "vpce-1\nGET /v2/ HTTP/1.1\r\n\r\n");
+    // One that was started anew has another socket in the same place.
+    let serving = serve_one_through(stage.endpoint_socket(), "good day");
     assert_eq!(greeting(client_in(&other, PRIVATE, &trusted, "sts.amazonaws.com")), "good day");
-    serving.join().unwrap();
+    assert_eq!(serving.join().unwrap(), "vpce-2\nGET /v2/ HTTP/1.1\r\n\r\n");
     let error = client_in(&other, PRIVATE, &trusted, NAME).write_all(b"GET").unwrap_err();
     assert!(error.to_string().contains("alert"), "{error}");
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -82,6 +83,14 @@ impl Stage {
 
     pub(super) fn state(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// `serve`'s socket for what comes through VPC endpoints.
+    pub(super) fn endpoint_socket(&self) -> UnixListener {
+        let path = self.folder.path().join(desired::VPC_ENDPOINT_SOCKET);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let _ = std::fs::remove_file(&path);
+        UnixListener::bind(path).unwrap()
     }
 
     fn part(&self) -> Part {
@@ -208,6 +217,18 @@ pub(super) fn serve_one(listener: TcpListener, answer: &'static str) -> JoinHand
         stream.read_to_string(&mut request).unwrap();
         stream.write_all(answer.as_bytes()).unwrap();
         (peer, request)
+    })
+}
+
+/// As [`serve_one`], for what came through a VPC endpoint.
+pub(super) fn serve_one_through(listener: UnixListener, answer: &'static str) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut request = String::new();
+        stream.read_to_string(&mut request).unwrap();
+        stream.write_all(answer.as_bytes()).unwrap();
+        request
     })
 }
 

@@ -1,9 +1,13 @@
-//! The listener: reads requests whole, hands them on, writes answers. A thread a core, each with a runtime of its own,
-//! all accepting from one socket.
+//! The listeners: read requests whole, hand them on, write answers. A thread a core, each with a runtime of its own,
+//! all accepting from the same two sockets: the API's address, and one that only the edge can connect to, for what came
+//! through VPC endpoints. Which endpoint it was stands on the first line there; it is believed nowhere else.
 
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,8 +20,10 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use registry::{BoxBody, Registry};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
+use types::VpcEndpointId;
 use wire::ApiError;
 
 use super::calls::Calls;
@@ -38,22 +44,54 @@ pub struct Services {
     pub calls: Arc<Calls>,
 }
 
-/// Answers `listener` for as long as the process lives, on `threads` threads.
+/// The socket for what comes through VPC endpoints, in the state folder, in place of an older one. Only the owner, root,
+/// can connect.
 ///
 /// # Errors
-/// When the socket cannot be shared or a thread cannot be made.
-pub fn serve(listener: &TcpListener, services: &Services, threads: usize) -> io::Result<()> {
+/// When it cannot be made.
+pub fn endpoint_socket(state: &Path) -> io::Result<UnixListener> {
+    let path = state.join(desired::VPC_ENDPOINT_SOCKET);
+    // Under another name until nobody else can connect.
+    let next = path.with_extension("next");
+    match std::fs::remove_file(&next) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&next)?;
+    std::fs::set_permissions(&next, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&next, &path)?;
+    Ok(listener)
+}
+
+/// Answers `listener` and `endpoints` for as long as the process lives, on `threads` threads.
+///
+/// # Errors
+/// When a socket cannot be shared or a thread cannot be made.
+pub fn serve(
+    listener: &TcpListener,
+    endpoints: &UnixListener,
+    services: &Services,
+    threads: usize,
+) -> io::Result<()> {
     listener.set_nonblocking(true)?;
+    endpoints.set_nonblocking(true)?;
     for number in 0..threads.max(1) {
-        let (listener, services) = (listener.try_clone()?, services.clone());
+        let (listener, endpoints) = (listener.try_clone()?, endpoints.try_clone()?);
+        let services = services.clone();
         std::thread::Builder::new()
             .name(format!("http-{number}"))
-            .spawn(move || accept(listener, &services))?;
+            .spawn(move || accept(listener, endpoints, &services))?;
     }
     Ok(())
 }
 
-fn accept(listener: TcpListener, services: &Services) {
+/// A connection that was accepted.
+enum Accepted {
+    Plain(TcpStream),
+    ThroughEndpoint(UnixStream),
+}
+
+fn accept(listener: TcpListener, endpoints: UnixListener, services: &Services) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -62,14 +100,24 @@ fn accept(listener: TcpListener, services: &Services) {
     };
     let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     tokio::task::LocalSet::new().block_on(&runtime, async move {
-        let listener = match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => listener,
-            Err(error) => return crate::terminal::warn(&format!("the API cannot be answered: {error}")),
+        let both = || {
+            Ok((tokio::net::TcpListener::from_std(listener)?, tokio::net::UnixListener::from_std(endpoints)?))
+        };
+        let (listener, endpoints) = match both() {
+            Ok(both) => both,
+            Err(error) => {
+                let error: io::Error = error;
+                return crate::terminal::warn(&format!("the API cannot be answered: {error}"));
+            }
         };
         loop {
             let Ok(permit) = connections.clone().acquire_owned().await else { return };
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
+            let accepted = tokio::select! {
+                plain = listener.accept() => plain.map(|(stream, _)| Accepted::Plain(stream)),
+                through = endpoints.accept() => through.map(|(stream, _)| Accepted::ThroughEndpoint(stream)),
+            };
+            let accepted = match accepted {
+                Ok(accepted) => accepted,
                 Err(_) => {
                     // Out of file descriptors: connections that end free some.
                     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -78,7 +126,10 @@ fn accept(listener: TcpListener, services: &Services) {
             };
             let services = services.clone();
             tokio::task::spawn_local(async move {
-                connection(stream, services).await;
+                match accepted {
+                    Accepted::Plain(stream) => plain(stream, services).await,
+                    Accepted::ThroughEndpoint(stream) => through_endpoint(stream, services).await,
+                }
                 drop(permit);
             });
         }
@@ -88,7 +139,7 @@ fn accept(listener: TcpListener, services: &Services) {
 /// The first byte of a TLS record that carries a handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-async fn connection(stream: TcpStream, services: Services) {
+async fn plain(stream: TcpStream, services: Services) {
     let _ = stream.set_nodelay(true);
     let mut first = [0_u8; 1];
     match tokio::time::timeout(PATIENCE, stream.peek(&mut first)).await {
@@ -96,8 +147,43 @@ async fn connection(stream: TcpStream, services: Services) {
         Ok(Ok(1)) if first[0] != TLS_HANDSHAKE => (),
         _ => return,
     }
-    let service = service_fn(move |request| {
+    requests(stream, None, services).await;
+}
+
+/// The longest first line of a connection through a VPC endpoint, in bytes.
+const LONGEST_LINE: usize = 64;
+
+async fn through_endpoint(mut stream: UnixStream, services: Services) {
+    if let Ok(Some(id)) = tokio::time::timeout(PATIENCE, endpoint_id(&mut stream)).await {
+        requests(stream, Some(id), services).await;
+    }
+}
+
+/// The first line; what follows stays in the stream.
+async fn endpoint_id(stream: &mut UnixStream) -> Option<VpcEndpointId> {
+    let mut line = Vec::new();
+    while line.len() < LONGEST_LINE {
+        match stream.read_u8().await.ok()? {
+            b'\n' => {
+                let id = String::from_utf8(line).ok()?;
+                return id.starts_with(VpcEndpointId::PREFIX).then(|| id.into());
+            }
+            byte => line.push(byte),
+        }
+    }
+    None
+}
+
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    through: Option<VpcEndpointId>,
+    services: Services,
+) {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let services = services.clone();
+        if let Some(through) = through.clone() {
+            request.extensions_mut().insert(through);
+        }
         async move { Ok::<_, Infallible>(route(&services, request).await) }
     });
     // A connection that fails is the client's loss alone.
@@ -159,6 +245,137 @@ async fn answer(api: &Arc<Api>, calls: &Calls, request: Request<Incoming>) -> Re
         Err(_) => {
             let error = ApiError::internal("the request was dropped inside Landfall");
             api.refuse(&head, &error).map(Full::new)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::SocketAddr;
+
+    use control::{Auth, Machine, Settings};
+    use registry::{Blobs, LayerKey};
+    use store::Store;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// What `serve` answers with, without signatures.
+    struct Served {
+        folder: TempDir,
+        address: SocketAddr,
+    }
+
+    fn served() -> Served {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("serve")).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let settings = Arc::new(Settings {
+            account: types::AccountId::new("000000000001").unwrap(),
+            access_key_id: "AKIATEST".to_owned(),
+            secret_access_key: "secret".to_owned(),
+            listen: address,
+            host_address: std::net::Ipv4Addr::LOCALHOST,
+            auth: Auth::Off,
+            token_key: [7; 32],
+            ca_certificate: String::new(),
+            certificate_chain: String::new(),
+            private_key: String::new(),
+        });
+        let store = Store::open(&folder.path().join("landfall.db"), &control::tables()).unwrap();
+        let store = Arc::new(store);
+        let blobs = Arc::new(Blobs::open(&folder.path().join("registry")).unwrap());
+        let catalog = Arc::new(Catalog::new(store.clone(), settings.clone(), blobs.clone()));
+        let services = Services {
+            api: Arc::new(Api::new(store, settings, Arc::new(Machine::default()))),
+            registry: Registry::new(blobs, catalog, Arc::new(LayerKey::new(&[7; 32]))),
+            calls: Arc::default(),
+        };
+        // The socket of a `serve` that was there before is in the way of nobody.
+        drop(endpoint_socket(folder.path()).unwrap());
+        let endpoints = endpoint_socket(folder.path()).unwrap();
+        serve(&listener, &endpoints, &services, 1).unwrap();
+        Served { folder, address }
+    }
+
+    fn request(service: &str, form: &str) -> String {
+        let credential = format!("AKIATEST/20260101/ap-northeast-2/{service}/aws4_request");
+        format!(
+            "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\nAuthorization: \
+             AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0\r\n\r\n{form}",
+            form.len()
+        )
+    }
+
+    fn exchange(mut stream: impl Read + Write, bytes: &str) -> String {
+        stream.write_all(bytes.as_bytes()).unwrap();
+        let mut answer = String::new();
+        // A peer that closes before it has read all may reset the connection.
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    }
+
+    impl Served {
+        fn plain(&self, bytes: &str) -> String {
+            exchange(std::net::TcpStream::connect(self.address).unwrap(), bytes)
+        }
+
+        fn through(&self, first: &str, bytes: &str) -> String {
+            let socket = self.folder.path().join(desired::VPC_ENDPOINT_SOCKET);
+            let stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+            exchange(stream, &format!("{first}\n{bytes}"))
+        }
+
+        fn ec2(&self, form: &str) -> String {
+            let answer = self.plain(&request("ec2", &format!("Version=2016-11-15&{form}")));
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            answer
+        }
+    }
+
+    fn element<'a>(xml: &'a str, name: &str) -> &'a str {
+        xml.split_once(&format!("<{name}>")).unwrap().1.split_once('<').unwrap().0
+    }
+
+    #[test]
+    fn only_the_edge_s_socket_says_which_vpc_endpoint_a_request_came_through() {
+        let served = served();
+        let mode = std::fs::metadata(served.folder.path().join(desired::VPC_ENDPOINT_SOCKET)).unwrap();
+        assert_eq!(mode.permissions().mode() & 0o777, 0o600);
+        let vpc = served.ec2("Action=CreateVpc&CidrBlock=10.194.0.0/16");
+        let form = format!(
+            "Action=CreateVpcEndpoint&VpcId={}&VpcEndpointType=Interface&PrivateDnsEnabled=false&\
+             ServiceName=com.amazonaws.ap-northeast-2.sts",
+            element(&vpc, "vpcId")
+        );
+        let endpoint = served.ec2(&form);
+        let endpoint = element(&endpoint, "vpcEndpointId");
+        let who = request("sts", "Action=GetCallerIdentity&Version=2011-06-15");
+        let answer = served.through(endpoint, &who);
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(":root</Arn>"), "{answer}");
+
+        let policy = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"}}"#;
+        served.ec2(&format!("Action=ModifyVpcEndpoint&VpcEndpointId={endpoint}&PolicyDocument={policy}"));
+        let answer = served.through(endpoint, &who);
+        assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+        assert!(
+            answer.contains("because no VPC endpoint policy allows the sts:GetCallerIdentity"),
+            "{answer}"
+        );
+        // Also on the registry's path, which is asked without a signature.
+        assert!(
+            served
+                .through(endpoint, "GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                .contains(" 401 ")
+        );
+
+        assert!(served.plain(&who).starts_with("HTTP/1.1 200"));
+        let claimed = served.plain(&format!("{endpoint}\n{who}"));
+        assert!(!claimed.contains(" 200 "), "{claimed}");
+        for first in ["", "eni-1", &"x".repeat(100)] {
+            assert_eq!(served.through(first, &who), "", "{first}");
         }
     }
 }

@@ -124,7 +124,7 @@ pub fn run(state: &Path, options: &Options, foreground: bool) -> Result<(), Serv
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let calls = Arc::<calls::Calls>::default();
     let services = http::Services { api, registry: registry.clone(), calls: calls.clone() };
-    http::serve(&listener, &services, threads)?;
+    http::serve(&listener, &http::endpoint_socket(state)?, &services, threads)?;
     let stop = status::answer(state, store.clone(), settings.clone(), machine, calls)?;
     terminal::line(&ready_line(&settings));
     if settings.auth == Auth::Off {

@@ -5,13 +5,14 @@ use std::time::SystemTime;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
+use types::VpcEndpointId;
 
 use super::Shared;
 use super::content::content;
 use crate::admit::{host, without_port};
 use crate::body::{BoxBody, full};
 use crate::catalog::Catalog;
-use crate::layer_bucket::Refused;
+use crate::layer_bucket::{Refused, object};
 use crate::upload::blocking;
 
 /// Answers GET and HEAD of a signed address.
@@ -36,6 +37,14 @@ pub(super) async fn answer<C: Catalog>(
             return refuse(StatusCode::FORBIDDEN, code, &refused.to_string());
         }
     };
+    if let Some(through) = head.extensions.get::<VpcEndpointId>() {
+        let allowed = object(&host, head.uri.path())
+            .is_some_and(|(region, object)| shared.catalog.may_read_object(through, &region, &object));
+        if !allowed {
+            // S3 does not tell why to those of another account, as ECR's is.
+            return refuse(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied");
+        }
+    }
     let blobs = std::sync::Arc::clone(&shared.blobs);
     match blocking(move || Ok(blobs.open_blob(&digest)?)).await {
         Ok(Some((file, size))) => {

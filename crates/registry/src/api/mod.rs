@@ -15,6 +15,7 @@ use hyper::body::Body;
 use hyper::header::{EXPECT, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
+use types::VpcEndpointId;
 
 use crate::admit::{Credentials, Endpoint, challenge, host, session};
 use crate::blobs::{BlobError, Blobs};
@@ -77,8 +78,8 @@ impl<C: Catalog> Registry<C> {
         removed
     }
 
-    /// Answers a request for `/v2/…`, by whichever of the registry's names it came. Has to run in a tokio runtime
-    /// with time enabled.
+    /// Answers a request for `/v2/…`, by whichever of the registry's names it came. A [`VpcEndpointId`] among its
+    /// extensions is the endpoint that it came through. Has to run in a tokio runtime with time enabled.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<BoxBody>
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -101,7 +102,7 @@ impl<C: Catalog> Registry<C> {
         response
     }
 
-    /// Answers a request to a region's layer bucket ([`crate::layer_bucket_host`]).
+    /// Answers a request to a region's layer bucket ([`crate::layer_bucket_host`]), with the same extension.
     pub async fn layer_bucket<B>(&self, request: Request<B>) -> Response<BoxBody> {
         let (head, _) = request.into_parts();
         layer::answer(&self.shared, &head).await
@@ -114,13 +115,15 @@ struct Call<C: Catalog> {
     endpoint: Endpoint,
     credentials: Option<Credentials>,
     challenge: HeaderValue,
+    through: Option<VpcEndpointId>,
 }
 
 impl<C: Catalog> Call<C> {
     fn new(shared: Arc<Shared<C>>, head: &Parts) -> Self {
         let endpoint = Endpoint::of(host(head));
         let challenge = challenge(host(head), &endpoint);
-        Self { shared, endpoint, credentials: Credentials::of(head), challenge }
+        let through = head.extensions.get().cloned();
+        Self { shared, endpoint, credentials: Credentials::of(head), challenge, through }
     }
 
     async fn answer<B>(&self, head: &Parts, body: &mut Received<B>) -> Result<Response<BoxBody>, ApiError>
@@ -183,9 +186,9 @@ impl<C: Catalog> Call<C> {
     ) -> Result<T, ApiError> {
         let shared = Arc::clone(&self.shared);
         let (endpoint, credentials) = (self.endpoint.clone(), self.credentials.clone());
-        let challenge = self.challenge.clone();
+        let (challenge, through) = (self.challenge.clone(), self.through.clone());
         blocking(move || {
-            let session = session(&*shared.catalog, &endpoint, credentials.as_ref(), &challenge)?;
+            let session = session(&*shared.catalog, &endpoint, credentials.as_ref(), &challenge, through)?;
             job(&shared, session)
         })
         .await

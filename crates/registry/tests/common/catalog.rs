@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard};
 
 use registry::{Catalog, CatalogError, Digest, Manifest, NewManifest, Reference, Session};
-use types::{AccountId, Region};
+use types::{AccountId, Region, VpcEndpointId};
 
 /// What the principal may not do.
 pub type Denied = BTreeSet<String>;
@@ -21,6 +21,7 @@ pub struct Repository {
 pub struct MemoryCatalog {
     repositories: Mutex<HashMap<String, Repository>>,
     tokens: Mutex<HashMap<String, Denied>>,
+    readable: Mutex<BTreeSet<String>>,
 }
 
 impl MemoryCatalog {
@@ -35,6 +36,11 @@ impl MemoryCatalog {
     pub fn token(&self, password: &str, denied: &[&str]) {
         let denied = denied.iter().map(|text| (*text).to_owned()).collect();
         self.tokens.lock().unwrap().insert(password.to_owned(), denied);
+    }
+
+    /// Lets requests for an object of a layer bucket by at a VPC endpoint, where nothing else passes.
+    pub fn let_by(&self, through: &str, object: &str) {
+        self.readable.lock().unwrap().insert(format!("{through} {object}"));
     }
 
     fn with<T>(
@@ -62,6 +68,7 @@ impl Catalog for MemoryCatalog {
             account: AccountId::new("000000000001").unwrap(),
             region: Region::new("ap-northeast-2").unwrap(),
             principal: denied.clone(),
+            through: None,
         })
     }
 
@@ -72,6 +79,10 @@ impl Catalog for MemoryCatalog {
             )));
         }
         Ok(())
+    }
+
+    fn may_read_object(&self, through: &VpcEndpointId, _: &Region, object: &str) -> bool {
+        self.readable.lock().unwrap().contains(&format!("{through} {object}"))
     }
 
     fn repository(&self, session: &Session<Denied>, name: &str) -> Result<(), CatalogError> {

@@ -17,7 +17,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use registry::{Blobs, LayerKey, Registry};
 use tokio::sync::oneshot;
+use types::VpcEndpointId;
 use ureq::http::{Method, Request, Response};
+
+/// The header that says which VPC endpoint a test's request came through.
+pub const THROUGH: &str = "x-through";
 
 /// The password of one who may do everything.
 pub const PASSWORD: &str = "secret-token";
@@ -80,9 +84,14 @@ async fn serve(listener: TcpListener, registry: Registry<MemoryCatalog>) {
         let (stream, _) = listener.accept().await.unwrap();
         let registry = registry.clone();
         tokio::spawn(async move {
-            let service = service_fn(|request: Request<hyper::body::Incoming>| {
+            let service = service_fn(|mut request: Request<hyper::body::Incoming>| {
                 let registry = registry.clone();
                 async move {
+                    // What the tests' own clients say; `serve` has it from its socket.
+                    let through = request.headers().get(THROUGH).and_then(|value| value.to_str().ok());
+                    if let Some(through) = through.map(VpcEndpointId::from) {
+                        request.extensions_mut().insert(through);
+                    }
                     let host = request.headers().get("host").and_then(|value| value.to_str().ok());
                     let answer = if host.is_some_and(|host| host.contains("starport-layer-bucket")) {
                         registry.layer_bucket(request).await

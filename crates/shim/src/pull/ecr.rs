@@ -133,20 +133,26 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_action() {
-        let message = "User: arn:aws:sts::000000000001:assumed-role/app/1 is not authorized to perform: \
-                       ecr:GetAuthorizationToken on resource: * because no identity-based policy allows the \
-                       ecr:GetAuthorizationToken action";
-        let body = format!(r#"{{"__type":"AccessDeniedException","message":"{message}"}}"#);
-        let Err(Trouble::Final(why)) = read(400, "4f7b", body.as_bytes()) else { panic!("no final refusal") };
-        assert_eq!(
-            words(&Failure { why, tries: 1, unreachable: false }),
-            format!(
-                "CannotPullContainerError: unable to pull secrets or registry auth: execution resource retrieval \
+        for policy in ["identity-based", "VPC endpoint"] {
+            let message = format!(
+                "User: arn:aws:sts::000000000001:assumed-role/app/1 is not authorized to perform: \
+                       ecr:GetAuthorizationToken on resource: * because no {policy} policy allows the \
+                       ecr:GetAuthorizationToken action"
+            );
+            let body = format!(r#"{{"__type":"AccessDeniedException","message":"{message}"}}"#);
+            let Err(Trouble::Final(why)) = read(400, "4f7b", body.as_bytes()) else {
+                panic!("no final refusal")
+            };
+            assert_eq!(
+                words(&Failure { why, tries: 1, unreachable: false }),
+                format!(
+                    "CannotPullContainerError: unable to pull secrets or registry auth: execution resource retrieval \
                  failed: unable to retrieve ecr registry auth: service call has been retried 1 time(s): operation \
                  error ECR: GetAuthorizationToken, https response error StatusCode: 400, RequestID: 4f7b, api error \
                  AccessDeniedException: {message}"
-            )
-        );
+                )
+            );
+        }
     }
 
     #[test]

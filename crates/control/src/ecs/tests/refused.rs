@@ -447,6 +447,7 @@ fn a_caller_that_may_not_pass_the_execution_role_is_refused() {
                 role_id: role.id.clone(),
                 session: "s".to_owned(),
             },
+            through: None,
             now,
             machine,
             request_id: String::new(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime};
 
-use super::document::Malformed;
+use super::document::{Kind, Malformed};
 use super::evaluate::Keys;
 use super::pattern::{self, Piece};
 
@@ -75,6 +75,8 @@ const KEYS: &[&str] = &[
     "aws:requestedregion",
     "aws:sourceaccount",
     "aws:sourcearn",
+    "aws:sourcevpc",
+    "aws:sourcevpce",
     "aws:userid",
     "sts:externalid",
     "sts:rolesessionname",
@@ -197,7 +199,7 @@ impl Test {
 
 impl Condition {
     /// Reads the element `Condition`.
-    pub(super) fn parse(element: &Value) -> Result<Vec<Condition>, Malformed> {
+    pub(super) fn parse(element: &Value, kind: Kind) -> Result<Vec<Condition>, Malformed> {
         let Some(operators) = element.as_object() else { return Err(Malformed::syntax()) };
         let mut conditions = Vec::new();
         for (name, keys) in operators {
@@ -208,7 +210,7 @@ impl Condition {
             };
             let Some(keys) = keys.as_object() else { return Err(Malformed::syntax()) };
             for (key, values) in keys {
-                check_key(key)?;
+                check_key(key, kind)?;
                 let values = match values {
                     Value::Array(values) => values.iter().map(text).collect(),
                     value => text(value).map(|value| vec![value]),
@@ -254,14 +256,16 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-fn check_key(key: &str) -> Result<(), Malformed> {
+fn check_key(key: &str, kind: Kind) -> Result<(), Malformed> {
     let Some((vendor, _)) = key.split_once(':') else {
         return Err(Malformed(
             "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.".to_owned(),
         ));
     };
     let (vendor, key) = (vendor.to_ascii_lowercase(), key.to_ascii_lowercase());
-    if OURS.contains(&vendor.as_str()) && !KEYS.contains(&key.as_str()) {
+    // Layers are read through endpoints, so that S3's requests are Landfall's there and nowhere else.
+    let ours = OURS.contains(&vendor.as_str()) || kind == Kind::Endpoint && vendor == "s3";
+    if ours && !KEYS.contains(&key.as_str()) {
         return Err(Malformed(format!(
             "The condition key {key} is not supported by Landfall: it would be ignored. Supported are {}.",
             KEYS.join(", ")

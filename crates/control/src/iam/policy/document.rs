@@ -11,6 +11,8 @@ pub enum Kind {
     Identity,
     /// Says who may assume a role: `Principal`, no `Resource`.
     Trust,
+    /// Says who may do what through a VPC endpoint: `Principal` and `Resource`.
+    Endpoint,
 }
 
 /// Why a document is refused, as the message of AWS's MalformedPolicyDocument.
@@ -49,7 +51,7 @@ pub(super) struct Listed {
     pub(super) patterns: Vec<String>,
 }
 
-/// A principal that a trust policy names.
+/// A principal that a policy names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Named {
     Everyone,
@@ -146,7 +148,7 @@ impl Statement {
         let sid = match statement.get("Sid") {
             None => None,
             Some(Value::String(sid))
-                if sid.bytes().all(|b| b.is_ascii_alphanumeric()) || kind == Kind::Trust =>
+                if sid.bytes().all(|b| b.is_ascii_alphanumeric()) || kind != Kind::Identity =>
             {
                 Some(sid.clone()).filter(|sid| !sid.is_empty())
             }
@@ -180,23 +182,15 @@ impl Statement {
             (Kind::Identity, Some(_), _) => {
                 return Err(Malformed("Policy document should not specify a principal.".to_owned()));
             }
-            (Kind::Identity, None, None) => {
+            (Kind::Identity | Kind::Endpoint, _, None) => {
                 return Err(Malformed("Policy statement must contain resources.".to_owned()));
             }
-            (Kind::Identity, None, Some(resources)) => {
-                for resource in &resources.patterns {
-                    if resource != "*" && !resource.starts_with("arn:") {
-                        return Err(Malformed(format!(
-                            "Resource {resource} must be in ARN format or \"*\"."
-                        )));
-                    }
-                }
-                (Vec::new(), resources)
-            }
+            (Kind::Identity, None, Some(resources)) => (Vec::new(), arns(resources)?),
+            (Kind::Endpoint, Some(principal), Some(resources)) => (principals(principal)?, arns(resources)?),
             (Kind::Trust, _, Some(_)) => {
                 return Err(Malformed("Has prohibited field Resource".to_owned()));
             }
-            (Kind::Trust, None, None) => {
+            (Kind::Trust, None, None) | (Kind::Endpoint, None, Some(_)) => {
                 return Err(Malformed("Missing required field Principal".to_owned()));
             }
             (Kind::Trust, Some(principal), None) => {
@@ -208,8 +202,17 @@ impl Statement {
                 (principals(principal)?, Listed { not: false, patterns: vec!["*".to_owned()] })
             }
         };
-        let conditions = statement.get("Condition").map_or(Ok(Vec::new()), Condition::parse)?;
+        let conditions =
+            statement.get("Condition").map_or(Ok(Vec::new()), |element| Condition::parse(element, kind))?;
         Ok(Self { sid, allow, principals, actions, resources, conditions })
+    }
+}
+
+/// Resources that are ARNs, or all.
+fn arns(resources: Listed) -> Result<Listed, Malformed> {
+    match resources.patterns.iter().find(|resource| *resource != "*" && !resource.starts_with("arn:")) {
+        Some(resource) => Err(Malformed(format!("Resource {resource} must be in ARN format or \"*\"."))),
+        None => Ok(resources),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{Listed, Named, Policy, Statement};
+use super::document::{Kind, Listed, Named, Policy, Statement};
 use super::pattern;
 
 /// The condition keys of a request, by name without regard to case.
@@ -40,7 +40,7 @@ pub struct Request<'a> {
     pub keys: &'a Keys,
 }
 
-/// What identity-based policies say.
+/// What identity-based policies say, or a VPC endpoint's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// A statement allows it and none denies it.
@@ -55,12 +55,18 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// The end of AWS's denial: why. Empty when it is allowed.
-    pub fn because(&self, action: &str) -> String {
+    /// The end of AWS's denial: which kind of policy denies, and how. Empty when it is allowed. Source: "Troubleshoot
+    /// access denied error messages", IAM User Guide.
+    pub fn because(&self, kind: Kind, action: &str) -> String {
+        let (article, policy) = match kind {
+            Kind::Identity => ("an", "identity-based policy"),
+            Kind::Trust => ("a", "resource-based policy"),
+            Kind::Endpoint => ("a", "VPC endpoint policy"),
+        };
         match self {
             Decision::Allowed => String::new(),
-            Decision::ImplicitDeny => format!("because no identity-based policy allows the {action} action"),
-            Decision::ExplicitDeny { .. } => "with an explicit deny in an identity-based policy".to_owned(),
+            Decision::ImplicitDeny => format!("because no {policy} allows the {action} action"),
+            Decision::ExplicitDeny { .. } => format!("with an explicit deny in {article} {policy}"),
         }
     }
 }
@@ -85,7 +91,23 @@ pub fn decide<'a>(
     decision
 }
 
-/// Who wants to assume a role.
+/// Decides a request by the policy of the VPC endpoint that it came through: like a bearer's own policies, of the
+/// statements that name the caller.
+pub fn decide_endpoint(name: &str, policy: &Policy, caller: Caller<'_>, request: Request<'_>) -> Decision {
+    let mut decision = Decision::ImplicitDeny;
+    for statement in &policy.statements {
+        let named = statement.principals.iter().any(|named| named.covers(caller).is_some());
+        if named && statement.applies(request, policy.variables) {
+            if !statement.allow {
+                return Decision::ExplicitDeny { policy: name.to_owned() };
+            }
+            decision = Decision::Allowed;
+        }
+    }
+    decision
+}
+
+/// Who wants to assume a role, or comes through a VPC endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller<'a> {
     /// An account's root user.
@@ -104,6 +126,8 @@ pub enum Caller<'a> {
     },
     /// One of AWS's services, `ecs-tasks.amazonaws.com`.
     Service(&'a str),
+    /// An account of AWS's own, as which ECR signs the addresses of layers. No policy names it.
+    Aws,
 }
 
 /// What a trust policy says.

@@ -12,4 +12,4 @@ mod pattern;
 mod tests;
 
 pub use document::{Kind, Malformed, Policy};
-pub use evaluate::{Caller, Decision, Keys, Request, Trust, decide, decide_trust};
+pub use evaluate::{Caller, Decision, Keys, Request, Trust, decide, decide_endpoint, decide_trust};

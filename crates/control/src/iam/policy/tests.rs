@@ -221,6 +221,40 @@ fn naive(pattern: &[char], text: &[char]) -> bool {
     }
 }
 
+#[test]
+fn an_endpoint_s_statements_count_for_those_they_name() {
+    let role = "arn:aws:iam::000000000001:role/app";
+    let session = "arn:aws:sts::000000000001:assumed-role/app/1";
+    let app = Caller::Session { account: "000000000001", role, session };
+    let root = Caller::Root { account: "000000000001" };
+    let named = |effect: &str, principal: &str| {
+        format!(r#"{{"Effect":"{effect}","Principal":{principal},"Action":"*","Resource":"*"}}"#)
+    };
+    let check = |statements: &[String], callers: [&str; 3]| {
+        let document = format!("{{\"Statement\":[{}]}}", statements.join(","));
+        let policy = Policy::parse(&document, Kind::Endpoint).unwrap();
+        let keys = Keys::default();
+        let request = Request { action: "ecr:GetAuthorizationToken", resource: "*", keys: &keys };
+        let found = [app, root, Caller::Aws].map(|caller| {
+            decide_endpoint("vpce-1", &policy, caller, request).because(Kind::Endpoint, request.action)
+        });
+        assert_eq!(found.each_ref().map(|why| why.split(' ').next().unwrap()), callers, "{document}");
+    };
+    let (allowed, implicit, explicit) = ("", "because", "with");
+    check(&[], [implicit, implicit, implicit]);
+    check(&[named("Allow", "\"*\"")], [allowed, allowed, allowed]);
+    check(&[named("Allow", r#"{"AWS":"000000000001"}"#)], [allowed, allowed, implicit]);
+    check(&[named("Allow", r#"{"AWS":"000000000002"}"#)], [implicit, implicit, implicit]);
+    for one in [role, session] {
+        let one = format!(r#"{{"AWS":"{one}"}}"#);
+        check(&[named("Allow", &one)], [allowed, implicit, implicit]);
+        let (deny, allow) = (named("Deny", &one), named("Allow", "\"*\""));
+        check(&[deny.clone(), allow.clone()], [explicit, allowed, allowed]);
+        check(&[allow, deny], [explicit, allowed, allowed]);
+    }
+    check(&[named("Allow", r#"{"Service":"ecr.amazonaws.com"}"#)], [implicit, implicit, implicit]);
+}
+
 fn a_statement() -> impl Strategy<Value = String> {
     let actions =
         prop::sample::select(vec!["*", "ecr:*", "ecr:Get*", "ecr:PutImage", "ecs:*", "ecr:?utImage"]);
@@ -273,5 +307,6 @@ proptest! {
     fn hostile_documents_never_panic(text in "[\\[\\]{}\":,a-zA-Z*$?0-9 ]{0,120}") {
         let _ = Policy::parse(&text, Kind::Identity);
         let _ = Policy::parse(&text, Kind::Trust);
+        let _ = Policy::parse(&text, Kind::Endpoint);
     }
 }

@@ -165,6 +165,7 @@ impl World {
                         account: account.clone(),
                         region: region.clone(),
                         principal: Principal::Root,
+                        through: None,
                         now,
                         machine: machine.clone(),
                         request_id: String::new(),

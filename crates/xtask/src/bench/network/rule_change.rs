@@ -170,6 +170,7 @@ fn context(account: AccountId) -> Result<Context, Error> {
         account,
         region: Region::new(REGION)?,
         principal: Principal::Root,
+        through: None,
         now: Timestamp::now(),
         machine: Arc::<Machine>::default(),
         request_id: "bench".to_owned(),
