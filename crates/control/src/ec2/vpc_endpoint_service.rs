@@ -52,7 +52,7 @@ impl EndpointService {
         [EndpointService::EcrApi, EndpointService::EcrDkr, EndpointService::S3, EndpointService::Sts];
 
     /// The end of its name, `ecr.api`.
-    fn short(self) -> &'static str {
+    pub(crate) fn short(self) -> &'static str {
         match self {
             EndpointService::EcrApi => "ecr.api",
             EndpointService::EcrDkr => "ecr.dkr",

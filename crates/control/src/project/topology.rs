@@ -8,6 +8,7 @@ use store::Snapshot;
 use super::{edge, vpc};
 use crate::Settings;
 use crate::ec2::vpc::Vpc;
+use crate::ec2::vpc_endpoint_service::EndpointService;
 
 /// The machine itself as VPCs see it.
 const HOST: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 1);
@@ -20,11 +21,8 @@ pub fn topology(rows: &Snapshot, settings: &Settings) -> Topology {
         vpcs: rows.scan::<Vpc>("").filter_map(network).collect(),
         internet: Internet {
             host: HOST,
-            services: [("ecr.api", 10), ("ecr.dkr", 11), ("s3", 12), ("sts", 13)]
-                .map(|(name, last)| Service {
-                    name: name.to_owned(),
-                    address: Ipv4Addr::new(198, 19, 0, last),
-                })
+            services: EndpointService::ALL
+                .map(|service| Service { name: service.short().to_owned(), address: service.address() })
                 .to_vec(),
             hosts: edge.internet_hosts,
             on: edge.internet,

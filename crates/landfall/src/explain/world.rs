@@ -7,6 +7,7 @@ use std::sync::Arc;
 use control::ec2::interface::NetworkInterface;
 use control::ec2::nat_gateway::NatGateway;
 use control::ec2::tag::TagSet;
+use control::ec2::vpc::Vpc;
 use control::ecs::task::Task;
 use control::elbv2::load_balancer::LoadBalancer;
 use control::{Machine, Settings, project};
@@ -14,7 +15,7 @@ use desired::{Body, InterfaceKind};
 use reachability::{Analysis, Counter, Query, QueryError, Topology, Way};
 use resolver::{Found, Tables};
 use store::Snapshot;
-use types::{NetworkInterfaceId, PartId, VpcId};
+use types::{NetworkInterfaceId, PartId, SecurityGroupId, VpcId};
 
 use super::explanation::{Path, Step};
 
@@ -186,10 +187,8 @@ impl<'a> World<'a> {
     }
 }
 
-fn default_group(rows: &Snapshot, vpc: &VpcId) -> Option<types::SecurityGroupId> {
-    use control::ec2::security_group::SecurityGroup;
-    let is = |group: &Arc<SecurityGroup>| group.vpc_id == *vpc && group.name == "default";
-    rows.scan::<SecurityGroup>("").find(is).map(|group| group.id.clone())
+fn default_group(rows: &Snapshot, vpc: &VpcId) -> Option<SecurityGroupId> {
+    rows.scan::<Vpc>("").find(|row| row.id == *vpc).map(|row| row.default_security_group.clone())
 }
 
 /// A task as a person calls it: `task 1f00ab12 of service/web`.
