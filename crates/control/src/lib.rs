@@ -5,6 +5,8 @@
 //! rows. A call is one transaction that commits intent; reconcilers do the rest.
 
 mod answered;
+pub mod autoscaling;
+pub mod cloudwatch;
 mod context;
 mod dispatch;
 pub mod ec2;
@@ -13,14 +15,18 @@ pub mod ecs;
 pub mod elbv2;
 pub mod iam;
 pub mod internet;
+pub mod logs;
 mod machine;
 mod operation;
 pub mod page;
 pub mod project;
 pub mod reconcile;
 pub mod schedule;
+pub mod secretsmanager;
 mod service;
+pub mod servicediscovery;
 mod session;
+pub mod ssm;
 pub mod sts;
 #[cfg(test)]
 mod testing;
@@ -44,11 +50,32 @@ pub fn operations(service: Service) -> &'static [Operation] {
         Service::Elbv2 => elbv2::OPERATIONS,
         Service::Iam => iam::OPERATIONS,
         Service::Sts => sts::OPERATIONS,
+        Service::Logs => logs::OPERATIONS,
+        Service::Ssm => ssm::OPERATIONS,
+        Service::SecretsManager => secretsmanager::OPERATIONS,
+        Service::CloudWatch => cloudwatch::OPERATIONS,
+        Service::AutoScaling => autoscaling::OPERATIONS,
+        Service::ServiceDiscovery => servicediscovery::OPERATIONS,
     }
 }
 
 /// All tables, for [`store::Store::open`].
 pub fn tables() -> Vec<TableDef> {
     let own = [table::<Answered>(), table::<SessionKey>()];
-    [&own, ec2::TABLES, ecr::TABLES, ecs::TABLES, elbv2::TABLES, iam::TABLES, internet::TABLES].concat()
+    [
+        &own,
+        autoscaling::TABLES,
+        cloudwatch::TABLES,
+        ec2::TABLES,
+        ecr::TABLES,
+        ecs::TABLES,
+        elbv2::TABLES,
+        iam::TABLES,
+        internet::TABLES,
+        logs::TABLES,
+        secretsmanager::TABLES,
+        servicediscovery::TABLES,
+        ssm::TABLES,
+    ]
+    .concat()
 }

@@ -17,12 +17,36 @@ pub enum Service {
     Iam,
     /// Security Token Service.
     Sts,
+    /// CloudWatch Logs.
+    Logs,
+    /// Systems Manager: its Parameter Store.
+    Ssm,
+    /// Secrets Manager.
+    SecretsManager,
+    /// CloudWatch: metrics and alarms.
+    CloudWatch,
+    /// Application Auto Scaling.
+    AutoScaling,
+    /// Cloud Map.
+    ServiceDiscovery,
 }
 
 impl Service {
     /// All of them.
-    pub const ALL: [Service; 6] =
-        [Service::Ec2, Service::Ecr, Service::Ecs, Service::Elbv2, Service::Iam, Service::Sts];
+    pub const ALL: [Service; 12] = [
+        Service::Ec2,
+        Service::Ecr,
+        Service::Ecs,
+        Service::Elbv2,
+        Service::Iam,
+        Service::Sts,
+        Service::Logs,
+        Service::Ssm,
+        Service::SecretsManager,
+        Service::CloudWatch,
+        Service::AutoScaling,
+        Service::ServiceDiscovery,
+    ];
 
     /// The name in a credential scope, in ARNs and in IAM actions.
     pub const fn name(self) -> &'static str {
@@ -33,6 +57,12 @@ impl Service {
             Service::Elbv2 => "elasticloadbalancing",
             Service::Iam => "iam",
             Service::Sts => "sts",
+            Service::Logs => "logs",
+            Service::Ssm => "ssm",
+            Service::SecretsManager => "secretsmanager",
+            Service::CloudWatch => "monitoring",
+            Service::AutoScaling => "application-autoscaling",
+            Service::ServiceDiscovery => "servicediscovery",
         }
     }
 
@@ -40,6 +70,7 @@ impl Service {
     pub const fn model(self) -> &'static str {
         match self {
             Service::Elbv2 => "elbv2",
+            Service::CloudWatch => "cloudwatch",
             other => other.name(),
         }
     }
@@ -48,8 +79,14 @@ impl Service {
     pub const fn protocol(self) -> Protocol {
         match self {
             Service::Ec2 => Protocol::Ec2Query,
-            Service::Ecr | Service::Ecs => Protocol::AwsJson,
-            Service::Elbv2 | Service::Iam | Service::Sts => Protocol::AwsQuery,
+            Service::Ecr
+            | Service::Ecs
+            | Service::Logs
+            | Service::Ssm
+            | Service::SecretsManager
+            | Service::AutoScaling
+            | Service::ServiceDiscovery => Protocol::AwsJson,
+            Service::Elbv2 | Service::Iam | Service::Sts | Service::CloudWatch => Protocol::AwsQuery,
         }
     }
 
@@ -62,6 +99,12 @@ impl Service {
             Service::Elbv2 => "2015-12-01",
             Service::Iam => "2010-05-08",
             Service::Sts => "2011-06-15",
+            Service::Logs => "Logs_20140328",
+            Service::Ssm => "AmazonSSM",
+            Service::SecretsManager => "secretsmanager",
+            Service::CloudWatch => "2010-08-01",
+            Service::AutoScaling => "AnyScaleFrontendService",
+            Service::ServiceDiscovery => "Route53AutoNaming_v20170314",
         }
     }
 
@@ -72,7 +115,14 @@ impl Service {
             Service::Elbv2 => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
             Service::Iam => "https://iam.amazonaws.com/doc/2010-05-08/",
             Service::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
-            Service::Ecr | Service::Ecs => "",
+            Service::CloudWatch => "http://monitoring.amazonaws.com/doc/2010-08-01/",
+            Service::Ecr
+            | Service::Ecs
+            | Service::Logs
+            | Service::Ssm
+            | Service::SecretsManager
+            | Service::AutoScaling
+            | Service::ServiceDiscovery => "",
         }
     }
 

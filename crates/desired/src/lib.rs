@@ -24,11 +24,14 @@ pub use load_balancer::{
 pub use message::{Frames, MessageError, SCHEMA, decode, encode};
 pub use names::{Names, Record, VpcNames};
 pub use observed::{
-    ContainerStatus, EdgeStatus, HealthReason, HealthState, InternetHostStatus, ListenerStatus,
-    LoadBalancerStatus, NamesStatus, Observation, Observed, TargetStatus, TaskPhase, TaskStatus, Visit,
-    VpcStatus,
+    ContainerHealth, ContainerHealthStatus, ContainerStatus, EdgeStatus, HealthReason, HealthState,
+    InternetHostStatus, ListenerStatus, LoadBalancerStatus, NamesStatus, Observation, Observed, TargetStatus,
+    TaskPhase, TaskStatus, Visit, VpcStatus,
 };
-pub use task::{Container, ImageReference, PullIdentity, Task};
+pub use task::{
+    Container, ContainerHealthCheck, Dependency, DependencyCondition, ImageReference, LinuxParameters,
+    LogDestination, LogMode, PullIdentity, RoleSession, Secret, Task, TaskMetadata, Tmpfs, VolumeMount,
+};
 pub use vpc::{
     GatewayEndpoint, Interface, InterfaceKind, NetworkAcl, NetworkAclEntry, Peer, PeerGroup, Peering, Ports,
     PrefixList, Protocol, Route, RouteTable, RouteTarget, Rule, SecurityGroup, Subnet, Vpc,
@@ -56,7 +59,7 @@ pub enum Body {
     /// For [`PartId::Vpc`].
     Vpc(Vpc),
     /// For [`PartId::Task`].
-    Task(Task),
+    Task(Box<Task>),
     /// For [`PartId::LoadBalancer`].
     LoadBalancer(LoadBalancer),
     /// For [`PartId::Edge`].

@@ -111,6 +111,46 @@ pub struct ContainerStatus {
     pub reason: Option<String>,
     /// Whether its process runs.
     pub running: bool,
+    /// When it was made, when its process began, and when it ended.
+    #[serde(default)]
+    pub created_at: Option<Timestamp>,
+    /// See `created_at`.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// See `created_at`.
+    #[serde(default)]
+    pub finished_at: Option<Timestamp>,
+    /// What its health check found. None: it has none.
+    #[serde(default)]
+    pub health: Option<ContainerHealth>,
+    /// Log events that were dropped, as the buffer was full.
+    #[serde(default)]
+    pub dropped_events: u64,
+}
+
+/// A container's health as its own check finds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerHealth {
+    /// `UNKNOWN`, `HEALTHY` or `UNHEALTHY`.
+    pub status: ContainerHealthStatus,
+    /// Since when.
+    pub since: Timestamp,
+    /// The last check's exit code.
+    pub exit_code: Option<i32>,
+    /// What the last check printed, shortened.
+    pub output: String,
+}
+
+/// See [`ContainerHealth`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ContainerHealthStatus {
+    /// No check has decided yet.
+    Unknown,
+    /// The last check succeeded.
+    Healthy,
+    /// As many checks in a row as were asked for have failed.
+    Unhealthy,
 }
 
 /// A load balancer's status, merged over its nodes.

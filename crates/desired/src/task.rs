@@ -1,10 +1,11 @@
 //! One ECS task: containers in one network namespace.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use types::{NetworkInterfaceId, TaskId, VpcId};
+use types::{NetworkInterfaceId, TaskId, Timestamp, VpcId};
 
 /// One task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,12 +26,24 @@ pub struct Task {
     pub containers: Vec<Container>,
     /// Where images come from and as whom they are asked for.
     pub pull: PullIdentity,
+    /// As whom the task's own programs call AWS. None: its task definition names no task role.
+    #[serde(default)]
+    pub role: Option<RoleSession>,
+    /// The task's volumes, empty folders that its containers share and that go with it, by name.
+    #[serde(default)]
+    pub volumes: Vec<String>,
+    /// How much its containers may write in all, in GiB. 0: no limit.
+    #[serde(default)]
+    pub ephemeral_storage: u32,
+    /// What the metadata endpoint says of it.
+    #[serde(default)]
+    pub metadata: TaskMetadata,
     /// Whether the task shall end: SIGTERM, then after each container's `stop_timeout` SIGKILL.
     pub stop: bool,
 }
 
 /// One container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
     /// Its name in the task definition.
     pub name: String,
@@ -58,10 +71,203 @@ pub struct Container {
     pub stop_timeout: Duration,
     /// Soft and hard limits by name (`nofile`).
     pub ulimits: BTreeMap<String, (u64, u64)>,
+    /// What has to be so of other containers before this one is started; in the reverse order they are stopped.
+    #[serde(default)]
+    pub depends_on: Vec<Dependency>,
+    /// How long what this container's dependents wait for may take. None: ECS's own limit.
+    #[serde(default)]
+    pub start_timeout: Option<Duration>,
+    /// How its health is found out. None: nobody asks.
+    #[serde(default)]
+    pub health_check: Option<ContainerHealthCheck>,
+    /// Environment variables whose values are read at the start, with the execution role, along the task's own path.
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
+    /// Where its output goes, besides the folder of the task. None: nowhere.
+    #[serde(default)]
+    pub log: Option<LogDestination>,
+    /// Settings of Linux's.
+    #[serde(default)]
+    pub linux: LinuxParameters,
+    /// Volumes of the task that it sees.
+    #[serde(default)]
+    pub mounts: Vec<VolumeMount>,
+    /// Labels, for the metadata endpoint.
+    #[serde(default)]
+    pub docker_labels: BTreeMap<String, String>,
+    /// Whether it trusts the local certificate authority.
+    #[serde(default)]
+    pub trust_ca: bool,
+    /// The container's id at the metadata endpoint: nobody can guess it. Empty: it has none.
+    #[serde(default)]
+    pub endpoint: String,
+}
+
+/// What a container waits for ("ContainerDependency").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// The other container's name.
+    pub container: String,
+    /// What has to be so of it.
+    pub condition: DependencyCondition,
+}
+
+/// See [`Dependency`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum DependencyCondition {
+    /// It was started.
+    Start,
+    /// It has ended, with whatever exit code.
+    Complete,
+    /// It has ended with exit code 0.
+    Success,
+    /// Its health check has succeeded.
+    Healthy,
+}
+
+/// A container's own health check ("HealthCheck").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerHealthCheck {
+    /// The program and its arguments; exit code 0 is health. `CMD-SHELL` has become `/bin/sh -c` already.
+    pub command: Vec<String>,
+    /// From the end of one check to the next.
+    pub interval: Duration,
+    /// After which a check has failed.
+    pub timeout: Duration,
+    /// How many failures in a row make it unhealthy.
+    pub retries: u32,
+    /// How long from the start failures do not count.
+    pub start_period: Duration,
+}
+
+/// An environment variable from Parameter Store or Secrets Manager ("Secret").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret {
+    /// The variable.
+    pub name: String,
+    /// Where its value is, as the task definition spells it: a parameter's name or ARN, or a secret's ARN with
+    /// `:json-key:version-stage:version-id` behind it.
+    pub value_from: String,
+}
+
+/// The log driver `awslogs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogDestination {
+    /// The region of the log group.
+    pub region: String,
+    /// The log group.
+    pub group: String,
+    /// The log stream, whole.
+    pub stream: String,
+    /// Whether the group is made when there is none (`awslogs-create-group`).
+    pub create_group: bool,
+    /// What happens when events cannot be sent as fast as they come.
+    pub mode: LogMode,
+    /// A regular expression that a message's first line matches (`awslogs-multiline-pattern`, or what
+    /// `awslogs-datetime-format` means). None: a line is a message.
+    pub message_start: Option<String>,
+}
+
+/// See [`LogDestination::mode`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogMode {
+    /// The container waits.
+    Blocking,
+    /// What does not fit into the buffer is dropped and counted.
+    NonBlocking {
+        /// In bytes.
+        max_buffer: u64,
+    },
+}
+
+/// See "LinuxParameters".
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinuxParameters {
+    /// Whether an init process forwards signals and reaps.
+    pub init_process: bool,
+    /// Capabilities that are taken away: `ALL`, or names without `CAP_`.
+    pub drop_capabilities: Vec<String>,
+    /// Capabilities that are added; Fargate allows SYS_PTRACE alone.
+    pub add_capabilities: Vec<String>,
+    /// File systems in memory.
+    pub tmpfs: Vec<Tmpfs>,
+}
+
+/// A file system in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tmpfs {
+    /// Where the container sees it.
+    pub path: String,
+    /// Its size in MiB.
+    pub size: u32,
+    /// Mount options (`noexec`…).
+    pub options: Vec<String>,
+}
+
+/// A volume of the task in a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeMount {
+    /// The volume's name.
+    pub volume: String,
+    /// Where the container sees it.
+    pub path: String,
+    /// Whether the container may only read it.
+    pub read_only: bool,
+}
+
+/// A session of a task's role, as the credentials endpoint gives it out.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleSession {
+    /// The last part of the endpoint's path: nobody can guess it.
+    pub id: String,
+    /// The role.
+    pub role_arn: String,
+    /// The key pair's id.
+    pub access_key_id: String,
+    /// The secret key.
+    pub secret_access_key: String,
+    /// The token.
+    pub session_token: String,
+    /// Until when the key pair is good.
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for RoleSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The secret never reaches a log.
+        f.debug_struct("RoleSession").field("role_arn", &self.role_arn).finish_non_exhaustive()
+    }
+}
+
+/// What only the control plane knows of a task, for the metadata endpoint ("Task metadata endpoint version 4").
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskMetadata {
+    /// The cluster's ARN.
+    pub cluster: String,
+    /// The service's name; empty for a task of RunTask's.
+    pub service: String,
+    /// The task definition's family.
+    pub family: String,
+    /// Its revision.
+    pub revision: u32,
+    /// The zone.
+    pub availability_zone: String,
+    /// The interface's private address; the endpoint answers only to it.
+    pub address: Option<Ipv4Addr>,
+    /// The subnet's range, `10.0.1.0/24`.
+    pub subnet_cidr: String,
+    /// The interface's MAC address.
+    pub mac_address: String,
+    /// The interface's private name.
+    pub private_dns_name: String,
+    /// `FARGATE`.
+    pub launch_type: String,
 }
 
 /// An image, already split by the control plane.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageReference {
     /// As the task definition spells it.
     pub image: String,

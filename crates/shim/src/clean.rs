@@ -44,7 +44,7 @@ pub(crate) fn finish(role: &RoleDir, dir: &Path, state: &Path) -> Result<TaskSta
             // A status that cannot be read must not keep the task from ending.
             let last = record::last_status(dir).ok().flatten();
             let status = lost(
-                last.or_else(|| config.as_ref().map(record::fresh)).unwrap_or_else(|| empty(id.clone())),
+                last.or_else(|| config.as_deref().map(record::fresh)).unwrap_or_else(|| empty(id.clone())),
             );
             record::write_exit(dir, &status)?;
             status

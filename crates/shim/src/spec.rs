@@ -216,17 +216,9 @@ pub(crate) mod tests {
                 repository: "app".to_owned(),
                 reference: "latest".to_owned(),
             },
-            command: None,
-            entry_point: None,
-            environment: BTreeMap::new(),
-            working_directory: None,
-            user: None,
             essential: true,
-            cpu: 0,
-            memory: None,
-            readonly_root_filesystem: false,
             stop_timeout: Duration::from_secs(30),
-            ulimits: BTreeMap::new(),
+            ..Container::default()
         }
     }
 

@@ -334,9 +334,13 @@ pub fn task(generation: u64) -> Part {
             session_token: String::new(),
             ca_certificate: String::new(),
         },
+        role: None,
+        volumes: Vec::new(),
+        ephemeral_storage: 0,
+        metadata: desired::TaskMetadata::default(),
         stop: false,
     };
-    Part { id: PartId::Task(id), generation, body: Some(Body::Task(body)) }
+    Part { id: PartId::Task(id), generation, body: Some(Body::Task(Box::new(body))) }
 }
 
 pub fn gone(part: &Part, generation: u64) -> Part {

@@ -44,7 +44,7 @@ pub fn project(rows: &Snapshot, settings: &Settings, part: &PartId) -> Option<Bo
             let (account, region) = vpc::find(rows, id)?;
             vpc::project(rows, &account, &region, id).map(Body::Vpc)
         }
-        PartId::Task(id) => task::project(rows, settings, id).map(Body::Task),
+        PartId::Task(id) => task::project(rows, settings, id).map(|task| Body::Task(Box::new(task))),
         PartId::LoadBalancer(id) => load_balancer::project(rows, id).map(Body::LoadBalancer),
         PartId::Edge => Some(Body::Edge(edge::project(rows, settings))),
         PartId::Names => Some(Body::Names(names::project(rows))),

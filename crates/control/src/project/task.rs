@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use desired::{Container, ImageReference, PullIdentity};
+use desired::{Container, ImageReference, PullIdentity, TaskMetadata};
 use store::Snapshot;
 use types::{AccountId, Region, TaskId};
 
@@ -36,6 +36,10 @@ pub fn project(rows: &Snapshot, settings: &Settings, id: &TaskId) -> Option<desi
             session_token: text(pull.map(|pull| &pull.session_token)),
             ca_certificate: settings.ca_certificate.clone(),
         },
+        role: None,
+        volumes: Vec::new(),
+        ephemeral_storage: 0,
+        metadata: TaskMetadata::default(),
         stop: task.stop,
     })
 }
@@ -74,6 +78,7 @@ fn containers(settings: &Settings, task: &Task, definition: &TaskDefinition) -> 
                 .iter()
                 .map(|known| (known.name.clone(), (limit(known.soft_limit), limit(known.hard_limit))))
                 .collect(),
+            ..Container::default()
         })
         .collect()
 }

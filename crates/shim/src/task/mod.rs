@@ -60,8 +60,17 @@ pub fn run(dir: &Path, state: &Path) -> Result<()> {
         let status = record::fresh(&task);
         let (running, early) = (BTreeMap::new(), BTreeMap::new());
         let stop = task.stop;
-        let mut shim =
-            Shim { dir, state, task, news: news.clone(), status, events: &mut events, running, early, stop };
+        let mut shim = Shim {
+            dir,
+            state,
+            task: *task,
+            news: news.clone(),
+            status,
+            events: &mut events,
+            running,
+            early,
+            stop,
+        };
         shim.live()
     };
     let status = ended?;

@@ -218,8 +218,8 @@ impl World {
             runtime_id: "0".repeat(64),
             image_digest: Some(format!("sha256:{}", "1".repeat(64))),
             exit_code: (phase == TaskPhase::Stopped).then_some(143),
-            reason: None,
             running,
+            ..ContainerStatus::default()
         };
         let mut status = TaskStatus {
             task: id.clone(),

@@ -3,7 +3,6 @@
 pub mod image;
 pub mod registry;
 
-use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -97,6 +96,10 @@ impl World {
                 session_token: "session".to_owned(),
                 ca_certificate: self.registry.authority.clone(),
             },
+            role: None,
+            volumes: Vec::new(),
+            ephemeral_storage: 0,
+            metadata: desired::TaskMetadata::default(),
             stop: false,
         }
     }
@@ -129,7 +132,7 @@ impl Drop for World {
 }
 
 pub fn part(task: &Task, generation: u64) -> Part {
-    Part { id: PartId::Task(task.id.clone()), generation, body: Some(Body::Task(task.clone())) }
+    Part { id: PartId::Task(task.id.clone()), generation, body: Some(Body::Task(Box::new(task.clone()))) }
 }
 
 /// A container of the standard image.
@@ -143,16 +146,9 @@ pub fn container(name: &str, arguments: &[&str]) -> Container {
             reference: "1".to_owned(),
         },
         command: Some(arguments.iter().map(|text| (*text).to_owned()).collect()),
-        entry_point: None,
-        environment: BTreeMap::new(),
-        working_directory: None,
-        user: None,
         essential: true,
-        cpu: 0,
-        memory: None,
-        readonly_root_filesystem: false,
         stop_timeout: Duration::from_secs(30),
-        ulimits: BTreeMap::new(),
+        ..Container::default()
     }
 }
 

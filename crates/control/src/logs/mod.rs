@@ -1,0 +1,11 @@
+//! The service `logs`: CloudWatch Logs.
+
+use store::TableDef;
+
+use crate::operation::Operation;
+
+/// The table of operations.
+pub const OPERATIONS: &[Operation] = &[];
+
+/// The tables of its rows.
+pub const TABLES: &[TableDef] = &[];
