@@ -26,9 +26,9 @@ pub struct Settings {
     pub token_key: [u8; 32],
     /// The certificate of the local authority that signs AWS's names inside VPCs, PEM.
     pub ca_certificate: String,
-    /// The certificate chain for those names, PEM.
-    pub certificate_chain: String,
-    /// Its private key, PEM.
+    /// The certificates for those names.
+    pub certificates: Vec<desired::Certificate>,
+    /// Their private key, PEM.
     pub private_key: String,
 }
 

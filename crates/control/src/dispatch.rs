@@ -12,7 +12,7 @@ use wire::{ApiError, DecodeError, Input, Protocol, Tree};
 
 use crate::answered::Answered;
 use crate::context::{Auth, Context, Principal, Settings};
-use crate::ec2::{absent, default_vpc};
+use crate::ec2::{absent, default_vpc, vpc_endpoint};
 use crate::iam;
 use crate::machine::Machine;
 use crate::operation::{Handler, Operation};
@@ -235,7 +235,15 @@ impl Api {
         };
         // AWS takes IAM's calls in us-east-1's scope alone. With AWS_ENDPOINT_URL set, Terraform's SDK signs them with the
         // client's own region: any region that exists is taken, and none that does not.
-        let is_region = |name: &str| Region::new(name).is_ok();
+        let through = request.extensions().get::<VpcEndpointId>();
+        let way = through.and_then(|id| vpc_endpoint::by_id(rows, id));
+        if let Some(way) = way.as_ref().filter(|way| !way.service.answers(service)) {
+            let only = format!("Credential should be scoped to correct service: '{}'.", way.service.prefix());
+            return Err(refuse(Refusal::Scope(only)));
+        }
+        let is_region = |name: &str| {
+            Region::new(name).is_ok() && way.as_ref().is_none_or(|way| way.region.as_str() == name)
+        };
         let context = |account, region: &str, principal| -> Result<Context, ApiError> {
             let region = if service.is_global() {
                 Region::global()
@@ -247,7 +255,7 @@ impl Api {
                 account,
                 region,
                 principal,
-                through: request.extensions().get::<VpcEndpointId>().cloned(),
+                through: through.cloned(),
                 now,
                 machine: self.machine.clone(),
                 request_id: request_id.to_owned(),

@@ -29,7 +29,7 @@ pub(crate) fn settings() -> Settings {
         auth: Auth::Off,
         token_key: [7; 32],
         ca_certificate: String::new(),
-        certificate_chain: String::new(),
+        certificates: Vec::new(),
         private_key: String::new(),
     }
 }

@@ -64,9 +64,10 @@ pub struct Edge {
     /// Pretend hosts of the internet. They win over the real network and work also while that is off.
     #[serde(default)]
     pub internet_hosts: Vec<InternetHost>,
-    /// The certificate chain for the names of `aws_endpoints`, PEM.
-    pub certificate_chain: String,
-    /// The chain's private key, PEM.
+    /// The certificates for AWS's names, one a region: clients bound how long one may be.
+    #[serde(default)]
+    pub certificates: Vec<Certificate>,
+    /// The private key of all of them, PEM.
     pub private_key: String,
 }
 
@@ -83,6 +84,15 @@ impl std::fmt::Debug for Edge {
             .field("internet_hosts", &self.internet_hosts)
             .finish_non_exhaustive()
     }
+}
+
+/// The certificate for AWS's names in a region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The region, which is a label of the names. The first certificate is also for names without one.
+    pub region: String,
+    /// The certificate with its chain, PEM.
+    pub chain: String,
 }
 
 /// A port of the host that load balancers share by the request's Host.

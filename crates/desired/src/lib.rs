@@ -14,8 +14,8 @@ mod task;
 mod vpc;
 
 pub use edge::{
-    AwsEndpoint, CARRIER, Edge, HostListener, HostRoute, InternetHost, NEVER_OUTWARD, VPC_ENDPOINT_SOCKET,
-    VpcEndpoint, is_outward,
+    AwsEndpoint, CARRIER, Certificate, Edge, HostListener, HostRoute, InternetHost, NEVER_OUTWARD,
+    VPC_ENDPOINT_SOCKET, VpcEndpoint, is_outward,
 };
 pub use host::{Host, HostError};
 pub use load_balancer::{

@@ -7,7 +7,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use desired::Edge;
+use desired::{Certificate, Edge};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -30,12 +30,20 @@ pub(crate) const PORT: u16 = 443;
 #[derive(Debug)]
 struct ByName {
     names: Vec<String>,
-    key: Arc<CertifiedKey>,
+    certificates: Arc<[(String, Arc<CertifiedKey>)]>,
 }
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        covers(&self.names, hello.server_name()?).then(|| self.key.clone())
+        let name = hello.server_name()?;
+        if !covers(&self.names, name) {
+            return None;
+        }
+        let of_region = |(region, _): &&(String, Arc<CertifiedKey>)| {
+            name.split('.').any(|label| label.eq_ignore_ascii_case(region))
+        };
+        let found = self.certificates.iter().find(of_region).or_else(|| self.certificates.first());
+        found.map(|(_, certificate)| certificate.clone())
     }
 }
 
@@ -70,18 +78,24 @@ pub(crate) fn endpoints(edge: &Edge) -> Result<Endpoints, String> {
     let unusable = |what: &str, why: &dyn std::fmt::Display| {
         format!("the AWS endpoints are not answered: the {what} cannot be used: {why}")
     };
-    let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(edge.certificate_chain.as_bytes())
-            .collect::<Result<_, _>>()
-            .map_err(|why| unusable("certificate chain", &why))?;
+    if edge.certificates.is_empty() {
+        return Err(unusable("certificates", &"there are none"));
+    }
     let key = PrivateKeyDer::from_pem_slice(edge.private_key.as_bytes())
         .map_err(|why| unusable("private key", &why))?;
     let provider = Arc::new(ring::default_provider());
-    let key = CertifiedKey::from_der(chain, key, &provider)
-        .map_err(|why| unusable("certificate chain with its key", &why))?;
-    let key = Arc::new(key);
+    let certified = |certificate: &Certificate| {
+        let chain: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_slice_iter(certificate.chain.as_bytes())
+                .collect::<Result<_, _>>()
+                .map_err(|why| unusable("certificate chain", &why))?;
+        let certified = CertifiedKey::from_der(chain, key.clone_key(), &provider)
+            .map_err(|why| unusable("certificate chain with its key", &why))?;
+        Ok::<_, String>((certificate.region.clone(), Arc::new(certified)))
+    };
+    let certificates: Arc<[_]> = edge.certificates.iter().map(certified).collect::<Result<_, _>>()?;
     let endpoint = |through: Option<&VpcEndpointId>, names: &[String]| {
-        let resolver = ByName { names: names.to_vec(), key: key.clone() };
+        let resolver = ByName { names: names.to_vec(), certificates: certificates.clone() };
         let mut config = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|why| unusable("TLS provider", &why))?

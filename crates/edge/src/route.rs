@@ -75,7 +75,7 @@ mod tests {
             vpc_endpoints: Vec::new(),
             internet: false,
             internet_hosts: Vec::new(),
-            certificate_chain: String::new(),
+            certificates: Vec::new(),
             private_key: String::new(),
         }
     }

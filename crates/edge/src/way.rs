@@ -58,7 +58,7 @@ mod tests {
                 host(1, Some(443), "127.0.0.1:9443"),
                 host(2, Some(80), "192.168.7.7:80"),
             ],
-            certificate_chain: String::new(),
+            certificates: Vec::new(),
             private_key: String::new(),
         }
     }

@@ -288,7 +288,7 @@ pub fn edge(generation: u64) -> Part {
         vpc_endpoints: Vec::new(),
         internet: false,
         internet_hosts: Vec::new(),
-        certificate_chain: String::new(),
+        certificates: Vec::new(),
         private_key: String::new(),
     };
     Part { id: PartId::Edge, generation, body: Some(Body::Edge(edge)) }

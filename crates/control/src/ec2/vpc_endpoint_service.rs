@@ -12,8 +12,10 @@ use crate::context::Context;
 use crate::ec2::answer;
 use crate::ec2::filter::{Ask, Filter, Item, Values};
 use crate::ec2::tag::Tag;
+use crate::service::Service;
 
-/// A service of AWS that VPC endpoints lead to.
+/// A service of AWS that VPC endpoints lead to: each one that Landfall answers for in a region. Source: "AWS services
+/// that integrate with AWS PrivateLink".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndpointService {
@@ -25,6 +27,26 @@ pub enum EndpointService {
     S3,
     /// STS.
     Sts,
+    /// ECS.
+    Ecs,
+    /// EC2.
+    Ec2,
+    /// Elastic Load Balancing.
+    ElasticLoadBalancing,
+    /// CloudWatch Logs.
+    Logs,
+    /// CloudWatch.
+    Monitoring,
+    /// Systems Manager.
+    Ssm,
+    /// Secrets Manager.
+    SecretsManager,
+    /// Application Auto Scaling.
+    ApplicationAutoscaling,
+    /// Cloud Map.
+    ServiceDiscovery,
+    /// Cloud Map, where instances are discovered.
+    DataServiceDiscovery,
 }
 
 /// What kind of endpoint leads to a service.
@@ -47,18 +69,65 @@ impl EndpointType {
 }
 
 impl EndpointService {
-    /// All of them.
-    pub const ALL: [EndpointService; 4] =
-        [EndpointService::EcrApi, EndpointService::EcrDkr, EndpointService::S3, EndpointService::Sts];
+    /// All of them, in the order of their addresses.
+    pub const ALL: [EndpointService; 14] = [
+        EndpointService::EcrApi,
+        EndpointService::EcrDkr,
+        EndpointService::S3,
+        EndpointService::Sts,
+        EndpointService::Ecs,
+        EndpointService::Ec2,
+        EndpointService::ElasticLoadBalancing,
+        EndpointService::Logs,
+        EndpointService::Monitoring,
+        EndpointService::Ssm,
+        EndpointService::SecretsManager,
+        EndpointService::ApplicationAutoscaling,
+        EndpointService::ServiceDiscovery,
+        EndpointService::DataServiceDiscovery,
+    ];
 
     /// The end of its name, `ecr.api`.
     pub(crate) fn short(self) -> &'static str {
         match self {
             EndpointService::EcrApi => "ecr.api",
             EndpointService::EcrDkr => "ecr.dkr",
+            other => other.host(),
+        }
+    }
+
+    /// What its public name begins with, `api.ecr`.
+    fn host(self) -> &'static str {
+        match self {
+            EndpointService::EcrApi => "api.ecr",
+            EndpointService::EcrDkr => "dkr.ecr",
             EndpointService::S3 => "s3",
             EndpointService::Sts => "sts",
+            EndpointService::Ecs => "ecs",
+            EndpointService::Ec2 => "ec2",
+            EndpointService::ElasticLoadBalancing => "elasticloadbalancing",
+            EndpointService::Logs => "logs",
+            EndpointService::Monitoring => "monitoring",
+            EndpointService::Ssm => "ssm",
+            EndpointService::SecretsManager => "secretsmanager",
+            EndpointService::ApplicationAutoscaling => "application-autoscaling",
+            EndpointService::ServiceDiscovery => "servicediscovery",
+            EndpointService::DataServiceDiscovery => "data-servicediscovery",
         }
+    }
+
+    /// Whose actions it carries, as they begin: `ecr` of `ecr:BatchGetImage`.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            EndpointService::EcrApi | EndpointService::EcrDkr => "ecr",
+            EndpointService::DataServiceDiscovery => "servicediscovery",
+            other => other.host(),
+        }
+    }
+
+    /// Whether calls of an API come through it. No API's do through the registry's or S3's.
+    pub(crate) fn answers(self, api: Service) -> bool {
+        !matches!(self, EndpointService::EcrDkr | EndpointService::S3) && self.prefix() == api.name()
     }
 
     /// Its name in a region, `com.amazonaws.ap-northeast-2.ecr.api`.
@@ -92,43 +161,29 @@ impl EndpointService {
 
     /// What the names of its endpoints end in, `api.ecr.<region>.vpce.amazonaws.com`.
     pub fn base_dns_name(self, region: &Region) -> String {
-        let service = match self {
-            EndpointService::EcrApi => "api.ecr",
-            EndpointService::EcrDkr => "dkr.ecr",
-            EndpointService::S3 => "s3",
-            EndpointService::Sts => "sts",
-        };
-        format!("{service}.{region}.vpce.amazonaws.com")
+        format!("{}.{region}.vpce.amazonaws.com", self.host())
     }
 
     /// The service's public names, which lead to an interface endpoint inside a VPC with private DNS. `*.` in front
     /// stands for all names one label longer. The first one is the name that AWS calls the private DNS name.
     pub fn private_dns_names(self, region: &Region) -> Vec<String> {
+        let own = format!("{}.{region}.amazonaws.com", self.host());
         match self {
-            EndpointService::EcrApi => vec![format!("api.ecr.{region}.amazonaws.com")],
-            EndpointService::EcrDkr => vec![format!("*.dkr.ecr.{region}.amazonaws.com")],
-            EndpointService::S3 => {
-                vec![format!("s3.{region}.amazonaws.com"), format!("*.s3.{region}.amazonaws.com")]
-            }
-            EndpointService::Sts => vec![format!("sts.{region}.amazonaws.com")],
+            EndpointService::EcrDkr => vec![format!("*.{own}")],
+            EndpointService::S3 => vec![own.clone(), format!("*.{own}")],
+            _ => vec![own],
         }
     }
 
     /// The address that the service has on the internet, which a gateway endpoint has inside a VPC.
     pub fn address(self) -> Ipv4Addr {
-        Ipv4Addr::new(
-            198,
-            19,
-            0,
-            match self {
-                EndpointService::EcrApi => 10,
-                EndpointService::EcrDkr => 11,
-                EndpointService::S3 => 12,
-                EndpointService::Sts => 13,
-            },
-        )
+        // Without fields an enum's value is its place among its variants.
+        Ipv4Addr::new(198, 19, 0, FIRST_ADDRESS + self as u8)
     }
 }
+
+/// The last number of the first service's address.
+const FIRST_ADDRESS: u8 = 10;
 
 fn unknown(name: &str) -> ApiError {
     ApiError::new("InvalidServiceName", format!("The Vpc Endpoint Service '{name}' does not exist"))

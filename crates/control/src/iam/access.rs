@@ -209,6 +209,10 @@ fn decide_through(
 ) -> Decision {
     // Nothing passes an endpoint that is gone, nor one whose policy cannot be read (written by another version).
     let Some(endpoint) = vpc_endpoint::by_id(rows, through) else { return Decision::ImplicitDeny };
+    // What one service's endpoint lets by is not another service's.
+    if request.action.split(':').next() != Some(endpoint.service.prefix()) {
+        return Decision::ImplicitDeny;
+    }
     let Some(document) = &endpoint.policy else { return Decision::Allowed };
     match Policy::parse(document, Kind::Endpoint) {
         Ok(policy) => decide_endpoint(through.as_str(), &policy, caller, request),

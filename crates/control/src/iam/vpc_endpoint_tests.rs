@@ -20,11 +20,15 @@ struct Way {
 
 impl Way {
     fn new() -> Self {
+        Self::to("ecr.api")
+    }
+
+    fn to(service: &str) -> Self {
         let api = Verifying::new();
         let vpc = api.ok(&root(), Service::Ec2, "CreateVpc", "CidrBlock=10.194.0.0/16");
         let vpc = element(&vpc, "vpcId").to_owned();
         let body = format!(
-            "VpcId={vpc}&ServiceName=com.amazonaws.ap-northeast-2.ecr.api&VpcEndpointType=Interface&PrivateDnsEnabled=false"
+            "VpcId={vpc}&ServiceName=com.amazonaws.ap-northeast-2.{service}&VpcEndpointType=Interface&PrivateDnsEnabled=false"
         );
         let made = api.ok(&root(), Service::Ec2, "CreateVpcEndpoint", &body);
         let id = element(&made, "vpcEndpointId").into();
@@ -136,7 +140,7 @@ fn an_identity_policy_knows_the_endpoint_too_and_elsewhere_there_is_none() {
 
 #[test]
 fn sts_is_asked_for_on_the_way_as_well() {
-    let way = Way::new();
+    let way = Way::to("sts");
     way.api.session("app", None);
     let assume = "RoleArn=arn:aws:iam::000000000001:role/app&RoleSessionName=again";
     let both = |keys: &Keys| {
@@ -155,8 +159,8 @@ fn sts_is_asked_for_on_the_way_as_well() {
 }
 
 #[test]
-fn the_registry_and_the_layer_bucket_ask_too() {
-    let way = Way::new();
+fn the_registry_asks_too() {
+    let way = Way::to("ecr.dkr");
     let (store, settings) = (way.api.api.store.clone(), settings());
     let catalog = Catalog::with_manifests(store, settings.clone().into(), Box::new(|_| Ok(Vec::new())));
     let region = Region::new("ap-northeast-2").unwrap();
@@ -167,29 +171,64 @@ fn the_registry_and_the_layer_bucket_ask_too() {
         through: through.cloned(),
     };
     let pull = |through| catalog.authorize(&session(through), "ecr:BatchGetImage", "app");
-    let layer = |id: &VpcEndpointId| {
-        let object = "arn:aws:s3:::prod-ap-northeast-2-starport-layer-bucket/sha256/00";
-        catalog.may_read_object(id, &region, object)
-    };
-    assert_eq!((pull(Some(&way.id)), layer(&way.id)), (Ok(()), true));
-
+    assert_eq!(pull(Some(&way.id)), Ok(()));
     // As ECR's user guide limits a gateway endpoint to what an image's pull needs.
     way.policy(
         r#"{"Effect":"Allow","Principal":"*","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::prod-ap-northeast-2-starport-layer-bucket/*"]}"#,
     );
-    assert!(layer(&way.id));
     let Err(CatalogError::Denied(why)) = pull(Some(&way.id)) else { panic!("not denied") };
     assert!(why.ends_with("because no VPC endpoint policy allows the ecr:BatchGetImage action"), "{why}");
     assert_eq!(pull(None), Ok(()));
+    let gone = VpcEndpointId::from("vpce-0123456789abcdef0");
+    assert!(pull(Some(&gone)).is_err(), "nothing passes an endpoint that is not there");
+}
 
-    way.policy(
-        r#"{"Effect":"Allow","Principal":"*","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::prod-us-east-1-starport-layer-bucket/*"]}"#,
-    );
-    assert!(!layer(&way.id));
+#[test]
+fn the_layer_bucket_asks_too() {
+    let way = Way::to("s3");
+    let (store, settings) = (way.api.api.store.clone(), settings());
+    let catalog = Catalog::with_manifests(store, settings.into(), Box::new(|_| Ok(Vec::new())));
+    let region = Region::new("ap-northeast-2").unwrap();
+    let layer = |id: &VpcEndpointId| {
+        let object = "arn:aws:s3:::prod-ap-northeast-2-starport-layer-bucket/sha256/00";
+        catalog.may_read_object(id, &region, object)
+    };
+    assert!(layer(&way.id));
+    for (region, reads) in [("ap-northeast-2", true), ("us-east-1", false)] {
+        way.policy(&format!(
+            r#"{{"Effect":"Allow","Principal":"*","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::prod-{region}-starport-layer-bucket/*"]}}"#,
+        ));
+        assert_eq!(layer(&way.id), reads);
+    }
     // ECR signs the addresses of layers itself: it is nobody of this account.
     way.policy(r#"{"Effect":"Allow","Principal":{"AWS":"000000000001"},"Action":"*","Resource":"*"}"#);
     assert!(!layer(&way.id));
-    // Nothing passes an endpoint that is not there.
-    let gone = VpcEndpointId::from("vpce-0123456789abcdef0");
-    assert!(!layer(&gone) && pull(Some(&gone)).is_err());
+}
+
+#[test]
+fn what_is_another_service_s_does_not_come_through() {
+    let logs = Way::to("logs");
+    for (service, action) in [(Service::Sts, "GetCallerIdentity"), (Service::Ecs, "ListClusters")] {
+        let (status, text) = logs.through(&root(), service, action, "{}");
+        assert!(status >= 400 && text.contains("Credential should be scoped to correct service: "), "{text}");
+    }
+    let ecs = Way::to("ecs");
+    assert_eq!(ecs.through(&root(), Service::Ecs, "ListClusters", "{}").0, 200);
+    ecs.policy(r#"{"Effect":"Allow","Principal":"*","Action":"ecs:Describe*","Resource":"*"}"#);
+    let (_, text) = ecs.through(&root(), Service::Ecs, "ListClusters", "{}");
+    assert!(text.contains("because no VPC endpoint policy allows the ecs:ListClusters action"), "{text}");
+    // The registry's endpoint answers no API, and lets no layer by.
+    let registry = Way::to("ecr.dkr");
+    assert_ne!(registry.token(&root()).0, 200);
+    let catalog = Catalog::with_manifests(
+        registry.api.api.store.clone(),
+        settings().into(),
+        Box::new(|_| Ok(Vec::new())),
+    );
+    let region = Region::new("ap-northeast-2").unwrap();
+    assert!(!catalog.may_read_object(
+        &registry.id,
+        &region,
+        "arn:aws:s3:::prod-ap-northeast-2-starport-layer-bucket/x"
+    ));
 }

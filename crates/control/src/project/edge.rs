@@ -36,7 +36,7 @@ pub(super) fn project(rows: &Snapshot, settings: &Settings) -> Edge {
         vpc_endpoints: vpc_endpoints(rows),
         internet: internet::is_on(rows),
         internet_hosts: internet::hosts(rows).map(|host| internet_host(&host)).collect(),
-        certificate_chain: settings.certificate_chain.clone(),
+        certificates: settings.certificates.clone(),
         private_key: settings.private_key.clone(),
     }
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use reachability::{Internet, Service, Topology};
 use store::Snapshot;
 
-use super::{edge, vpc};
+use super::{IAM, edge, vpc};
 use crate::Settings;
 use crate::ec2::vpc::Vpc;
 use crate::ec2::vpc_endpoint_service::EndpointService;
@@ -22,8 +22,10 @@ pub fn topology(rows: &Snapshot, settings: &Settings) -> Topology {
         internet: Internet {
             host: HOST,
             services: EndpointService::ALL
+                .into_iter()
                 .map(|service| Service { name: service.short().to_owned(), address: service.address() })
-                .to_vec(),
+                .chain([Service { name: "iam".to_owned(), address: IAM }])
+                .collect(),
             hosts: edge.internet_hosts,
             on: edge.internet,
         },

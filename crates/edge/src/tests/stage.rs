@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use desired::role::{Reply, Request, RoleDir};
-use desired::{AwsEndpoint, Body, Edge, EdgeStatus, HostListener, HostRoute, Observation, Part};
+use desired::{AwsEndpoint, Body, Certificate, Edge, EdgeStatus, HostListener, HostRoute, Observation, Part};
 use sys::netlink::{Address, Netlink};
 use sys::netns;
 use tempfile::TempDir;
@@ -55,7 +55,7 @@ impl Stage {
             vpc_endpoints: Vec::new(),
             internet: false,
             internet_hosts: Vec::new(),
-            certificate_chain: String::new(),
+            certificates: Vec::new(),
             private_key: String::new(),
         };
         let stage = Self { folder, role, edge, generation: 1, limits, playing: None };
@@ -177,7 +177,7 @@ impl Stage {
         let name = "*.dkr.ecr.r.amazonaws.com".to_owned();
         let made =
             rcgen::generate_simple_self_signed(vec![name.clone(), "sts.amazonaws.com".to_owned()]).unwrap();
-        self.edge.certificate_chain = made.cert.pem();
+        self.edge.certificates = vec![Certificate { region: "r".to_owned(), chain: made.cert.pem() }];
         self.edge.private_key = made.signing_key.serialize_pem();
         self.edge.aws_endpoints = vec![AwsEndpoint { names: vec![name], address: ENDPOINT }];
         made.cert.der().clone()

@@ -281,7 +281,7 @@ mod tests {
             auth: Auth::Off,
             token_key: [7; 32],
             ca_certificate: String::new(),
-            certificate_chain: String::new(),
+            certificates: Vec::new(),
             private_key: String::new(),
         });
         let store = Store::open(&folder.path().join("landfall.db"), &control::tables()).unwrap();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use desired::Certificate;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
@@ -72,14 +73,14 @@ pub struct Keys {
     ca_key: String,
 }
 
-/// A certificate with its chain and its private key, both PEM.
+/// The certificates for AWS's names, with their private key.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Certificate {
-    /// The names that it is for.
-    names: Vec<String>,
-    /// The certificate, then the authority's.
-    pub chain: String,
-    /// The private key.
+pub struct Certificates {
+    /// The names that they are for, by region.
+    names: Vec<Vec<String>>,
+    /// One a region; each with the authority's after it.
+    pub certificates: Vec<Certificate>,
+    /// The private key of all of them, PEM.
     pub key: String,
 }
 
@@ -136,40 +137,48 @@ impl Keys {
         })
     }
 
-    /// A certificate for names, signed by the authority.
+    /// Certificates for the names of regions, signed by the authority.
     ///
     /// # Errors
     /// When the kept authority cannot be read.
-    pub fn certificate(&self, names: Vec<String>) -> Result<Certificate, KeysError> {
+    pub fn certificates(&self, named: Vec<(Region, Vec<String>)>) -> Result<Certificates, KeysError> {
         let ca_key = KeyPair::from_pem(&self.ca_key)?;
         let issuer = Issuer::new(authority()?, ca_key);
-        let mut leaf = CertificateParams::new(names.clone())?;
-        leaf.distinguished_name.push(DnType::CommonName, "Landfall: AWS endpoints");
-        leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        leaf.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;
-        let leaf = leaf.signed_by(&key, &issuer)?;
-        let chain = format!("{}{}", leaf.pem(), self.ca_certificate);
-        Ok(Certificate { names, chain, key: key.serialize_pem() })
+        let mut made = Certificates { names: Vec::new(), certificates: Vec::new(), key: key.serialize_pem() };
+        for (region, names) in named {
+            let mut leaf = CertificateParams::new(names.clone())?;
+            leaf.distinguished_name.push(DnType::CommonName, format!("Landfall: AWS endpoints in {region}"));
+            leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+            leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            leaf.use_authority_key_identifier_extension = true;
+            let leaf = leaf.signed_by(&key, &issuer)?;
+            let chain = format!("{}{}", leaf.pem(), self.ca_certificate);
+            made.certificates.push(Certificate { region: region.to_string(), chain });
+            made.names.push(names);
+        }
+        Ok(made)
     }
 
-    /// The certificate for AWS's names: the one that was made before, unless the names are others by now.
+    /// The certificates for AWS's names: those that were made before, unless the names are others by now.
     ///
     /// # Errors
     /// When the folder cannot be read or written.
-    pub fn endpoint_certificate(&self, state: &Path) -> Result<Certificate, KeysError> {
-        let (path, names) = (state.join("endpoints.json"), aws_names());
+    pub fn endpoint_certificates(&self, state: &Path) -> Result<Certificates, KeysError> {
+        let (path, named) = (state.join("endpoints.json"), aws_names());
         let kept =
-            std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Certificate>(&bytes).ok());
-        if let Some(kept) =
-            kept.filter(|kept| kept.names == names && kept.chain.ends_with(&self.ca_certificate))
-        {
+            std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Certificates>(&bytes).ok());
+        let fits = |kept: &Certificates| {
+            kept.names.iter().eq(named.iter().map(|(_, names)| names))
+                && kept.certificates.len() == named.len()
+                && kept.certificates.iter().all(|one| one.chain.ends_with(&self.ca_certificate))
+        };
+        if let Some(kept) = kept.filter(fits) {
             return Ok(kept);
         }
-        let certificate = self.certificate(names)?;
-        write_private(state, &path, &certificate)?;
-        Ok(certificate)
+        let certificates = self.certificates(named)?;
+        write_private(state, &path, &certificates)?;
+        Ok(certificates)
     }
 }
 
@@ -194,14 +203,23 @@ fn authority() -> Result<CertificateParams, KeysError> {
     Ok(params)
 }
 
-/// The names of AWS that are answered inside VPCs: the services' own, and those of interface endpoints.
-pub fn aws_names() -> Vec<String> {
-    let regions: Vec<Region> = Region::all().collect();
-    control::project::endpoints(&regions)
-        .into_iter()
-        .flat_map(|endpoint| endpoint.names)
-        .chain(control::project::interface_endpoint_names(&regions))
-        .collect()
+/// The names of AWS that are answered inside VPCs, by region: the services' own, and those of interface endpoints.
+/// Those that belong to no region are with the first one.
+pub fn aws_names() -> Vec<(Region, Vec<String>)> {
+    let own = |regions: &[Region]| -> Vec<String> {
+        let endpoints = control::project::endpoints(regions);
+        endpoints.into_iter().flat_map(|endpoint| endpoint.names).collect()
+    };
+    let global = own(&[]);
+    let named = |(place, region): (usize, Region)| {
+        let mut names = own(std::slice::from_ref(&region));
+        if place > 0 {
+            names.retain(|name| !global.contains(name));
+        }
+        names.extend(control::project::interface_endpoint_names(&region));
+        (region, names)
+    };
+    Region::all().enumerate().map(named).collect()
 }
 
 /// Makes the state folder, for its owner alone: also one that was there, as the database in it holds the keys of
@@ -246,11 +264,24 @@ mod tests {
     fn the_authority_signs_the_names_of_aws() {
         let folder = tempfile::tempdir().unwrap();
         let keys = Keys::load_or_mint(folder.path(), None).unwrap();
-        let names = aws_names();
+        let named = aws_names();
         for name in ["api.ecr.ap-northeast-2.amazonaws.com", "*.dkr.ecr.us-east-1.vpce.amazonaws.com"] {
-            assert!(names.iter().any(|found| found == name), "{names:?}");
+            assert!(named.iter().any(|(_, names)| names.iter().any(|found| found == name)), "{named:?}");
         }
-        let certificate = keys.certificate(names).unwrap();
-        assert_eq!(certificate.chain.matches("BEGIN CERTIFICATE").count(), 2);
+        assert_eq!(
+            named.iter().filter(|(_, names)| names.iter().any(|name| name == "iam.amazonaws.com")).count(),
+            1
+        );
+        let regions = named.len();
+        let made = keys.certificates(named).unwrap();
+        assert_eq!(made.certificates.len(), regions);
+        for one in made.certificates {
+            assert_eq!(one.chain.matches("BEGIN CERTIFICATE").count(), 2);
+            // Java takes handshakes of 32 KB, Mbed TLS of 16.
+            assert!(one.chain.len() < 8 << 10, "{}", one.chain.len());
+        }
+        let state = folder.path();
+        let again = || keys.endpoint_certificates(state).unwrap().key;
+        assert_eq!(again(), again(), "they are kept");
     }
 }

@@ -91,7 +91,7 @@ pub fn run(state: &Path, options: &Options, foreground: bool) -> Result<(), Serv
     std::fs::create_dir_all(dir.path())?;
     let _lock = dir.lock()?;
     let keys = Keys::load_or_mint(state, options.account.as_ref())?;
-    let certificate = keys.endpoint_certificate(state)?;
+    let certificates = keys.endpoint_certificates(state)?;
     let store = Arc::new(Store::open(&state.join("landfall.db"), &control::tables())?);
     if let Some(on) = options.internet {
         let turned = store.write(move |rows| {
@@ -111,8 +111,8 @@ pub fn run(state: &Path, options: &Options, foreground: bool) -> Result<(), Serv
         auth: if options.verify { Auth::Verify } else { Auth::Off },
         token_key: keys.token_key,
         ca_certificate: keys.ca_certificate.clone(),
-        certificate_chain: certificate.chain,
-        private_key: certificate.key,
+        certificates: certificates.certificates,
+        private_key: certificates.key,
     });
     let machine = Arc::new(Machine::default());
     let blobs = Arc::new(Blobs::open(&state.join("registry"))?);

@@ -7,6 +7,7 @@ use types::Timestamp;
 
 use super::Stack;
 use crate::ec2::vpc_endpoint::{VpcEndpoint, settle};
+use crate::ec2::vpc_endpoint_service::EndpointService;
 use crate::testing::{element, settings};
 
 const S3: &str = "com.amazonaws.ap-northeast-2.s3";
@@ -265,10 +266,13 @@ fn an_endpoint_that_could_not_work_is_refused() {
     );
     check("ServiceName=com.amazonaws.eu-west-1.s3", "InvalidServiceName", "does not exist");
     check(
-        "ServiceName=com.amazonaws.ap-northeast-2.logs",
+        "ServiceName=com.amazonaws.ap-northeast-2.dynamodb",
         "UnsupportedOperation",
-        "com.amazonaws.ap-northeast-2.logs",
+        "com.amazonaws.ap-northeast-2.dynamodb",
     );
+    // What an agent on EC2 instances would ask is asked by nobody on Fargate.
+    let agent = "VpcEndpointType=Interface&ServiceName=com.amazonaws.ap-northeast-2.ecs-agent";
+    check(agent, "UnsupportedOperation", "com.amazonaws.ap-northeast-2.ecs-agent");
     for kind in ["GatewayLoadBalancer", "Resource", "ServiceNetwork"] {
         check(&format!("VpcEndpointType={kind}&ServiceName={S3}"), "UnsupportedOperation", kind);
     }
@@ -307,10 +311,64 @@ fn the_services_that_endpoints_lead_to_are_listed() {
             names.iter().map(|name| name.strip_prefix("com.amazonaws.ap-northeast-2.").unwrap()).collect();
         assert_eq!(names, expected, "{body}");
     };
-    check("", &["ecr.api", "ecr.dkr", "s3", "s3", "sts"]);
+    check(
+        "",
+        &[
+            "application-autoscaling",
+            "data-servicediscovery",
+            "ec2",
+            "ecr.api",
+            "ecr.dkr",
+            "ecs",
+            "elasticloadbalancing",
+            "logs",
+            "monitoring",
+            "s3",
+            "s3",
+            "secretsmanager",
+            "servicediscovery",
+            "ssm",
+            "sts",
+        ],
+    );
     check(&format!("ServiceName.1={S3}"), &["s3", "s3"]);
     check("Filter.1.Name=service-type&Filter.1.Value.1=Gateway", &["s3"]);
     stack.refused("DescribeVpcEndpointServices", "ServiceName.1=x", "InvalidServiceName", "'x'");
     let shown = stack.ok("DescribeVpcEndpointServices", &format!("ServiceName.1={API}"));
     assert_eq!(element(&shown, "privateDnsName"), "api.ecr.ap-northeast-2.amazonaws.com");
+}
+
+#[test]
+fn each_service_has_a_name_and_an_address_and_an_endpoint_takes_the_name_over() {
+    let stack = Stack::named();
+    let mut addresses = Vec::new();
+    for service in EndpointService::ALL {
+        let name = service.name(&stack.context().region);
+        let inbound = if service == EndpointService::S3 {
+            "&DnsOptions.PrivateDnsOnlyForInboundResolverEndpoint=false"
+        } else {
+            ""
+        };
+        stack.endpoint(&format!(
+            "VpcEndpointType=Interface&ServiceName={name}&SubnetId.1={{subnet}}{inbound}"
+        ));
+        addresses.push(service.address());
+    }
+    addresses.dedup();
+    assert_eq!(addresses.len(), EndpointService::ALL.len());
+    let (names, edge) = (stack.names(), stack.edge());
+    for name in ["logs", "ssm", "secretsmanager", "monitoring", "ecs", "ec2", "data-servicediscovery"] {
+        let name = format!("{name}.ap-northeast-2.amazonaws.com");
+        let of = |records: &[desired::Record]| {
+            records.iter().find(|record| record.name == name).unwrap().addresses.clone()
+        };
+        let (public, private) = (of(&names.public)[0], of(&names.vpcs[0].records)[0]);
+        let aws = edge.aws_endpoints.iter().find(|aws| aws.names.contains(&name)).unwrap();
+        assert_eq!(aws.address, public);
+        let inside = edge.vpc_endpoints.iter().find(|one| one.names.contains(&name)).unwrap();
+        assert_eq!(inside.address, private);
+    }
+    let global =
+        |name: &str| edge.aws_endpoints.iter().filter(|aws| aws.names.iter().any(|one| one == name)).count();
+    assert_eq!((global("iam.amazonaws.com"), global("sts.amazonaws.com")), (1, 1));
 }

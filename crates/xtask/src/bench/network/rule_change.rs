@@ -162,7 +162,7 @@ fn context(account: AccountId) -> Result<Context, Error> {
         auth: Auth::Verify,
         token_key: [0; 32],
         ca_certificate: String::new(),
-        certificate_chain: String::new(),
+        certificates: Vec::new(),
         private_key: String::new(),
     };
     Ok(Context {
