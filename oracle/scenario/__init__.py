@@ -1,6 +1,6 @@
 """What is called, in order: one stack from its VPC to its service, looked at, changed, and removed."""
 
-from . import ec2, ecr, ecs, elbv2, iam, network_insights, peering
+from . import ec2, ecr, ecs, elbv2, iam, network_insights, peering, ssm
 
 STEPS = [
     *iam.STEPS,
@@ -14,5 +14,6 @@ STEPS = [
     *ec2.LOOK,
     *network_insights.STEPS,
     *ec2.REMOVE,
+    *ssm.STEPS,
     *iam.REMOVE,
 ]

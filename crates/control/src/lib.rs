@@ -22,6 +22,7 @@ pub mod page;
 pub mod project;
 pub mod reconcile;
 pub mod schedule;
+mod sealed;
 pub mod secretsmanager;
 mod service;
 pub mod servicediscovery;

@@ -1,5 +1,6 @@
 //! The table of operations: what each action is, without its shapes.
 
+use serde::de::DeserializeOwned;
 use store::{Snapshot, Tx};
 use wire::{ApiError, Input};
 
@@ -15,6 +16,9 @@ pub struct Operation {
     pub name: &'static str,
     /// What it does.
     pub handler: Handler,
+    /// Whether the request names what it acts on, so that `handler` asks the caller's policies about that. Otherwise the
+    /// dispatcher has asked about `*` before.
+    pub names_resources: bool,
 }
 
 impl std::fmt::Debug for Operation {
@@ -32,8 +36,16 @@ pub enum Handler {
     Write(fn(&mut Tx, &Context, Input) -> Result<Vec<u8>, ApiError>),
 }
 
+/// The request of an action from its body.
+pub(crate) fn decode<T: DeserializeOwned>(service: Service, name: &str, input: Input) -> Result<T, ApiError> {
+    input.decode().map_err(|error| ApiError::from_decode(&error, service.protocol(), name))
+}
+
 /// An operation that only reads: `read!(Ec2, DescribeVpcs, describe_vpcs)`, where the handler is
 /// `fn(&Snapshot, &Context, Request) -> Result<Response, ApiError>`.
+///
+/// With `on resources` behind it, where that is `fn(&Snapshot, &Context, &Request) -> Vec<iam::Resource>`, the caller's
+/// policies have to allow the action on each of these before the handler runs.
 macro_rules! read {
     ($service:ident, $name:ident, $handler:path) => {
         $crate::operation::Operation {
@@ -41,18 +53,33 @@ macro_rules! read {
             name: stringify!($name),
             handler: $crate::operation::Handler::Read(|rows, context, input| {
                 const SERVICE: $crate::Service = $crate::Service::$service;
-                let request = input.decode().map_err(|error| {
-                    wire::ApiError::from_decode(&error, SERVICE.protocol(), stringify!($name))
-                })?;
+                let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
                 let response = $handler(rows, context, request)?;
                 SERVICE.protocol().encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
             }),
+            names_resources: false,
+        }
+    };
+    ($service:ident, $name:ident, $handler:path, on $resources:path) => {
+        $crate::operation::Operation {
+            service: $crate::Service::$service,
+            name: stringify!($name),
+            handler: $crate::operation::Handler::Read(|rows, context, input| {
+                const SERVICE: $crate::Service = $crate::Service::$service;
+                let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
+                let action = format!("{}:{}", SERVICE.name(), stringify!($name));
+                $crate::iam::authorize_each(rows, context, &action, &$resources(rows, context, &request))?;
+                let response = $handler(rows, context, request)?;
+                SERVICE.protocol().encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
+            }),
+            names_resources: true,
         }
     };
 }
 
 /// An operation that changes rows: `write!(Ec2, CreateVpc, create_vpc)`, where the handler is
-/// `fn(&mut Tx, &Context, Request) -> Result<Response, ApiError>`. An error leaves the rows as they were.
+/// `fn(&mut Tx, &Context, Request) -> Result<Response, ApiError>`. An error leaves the rows as they were. `on` is that of
+/// [`read!`].
 macro_rules! write {
     ($service:ident, $name:ident, $handler:path) => {
         $crate::operation::Operation {
@@ -60,12 +87,26 @@ macro_rules! write {
             name: stringify!($name),
             handler: $crate::operation::Handler::Write(|rows, context, input| {
                 const SERVICE: $crate::Service = $crate::Service::$service;
-                let request = input.decode().map_err(|error| {
-                    wire::ApiError::from_decode(&error, SERVICE.protocol(), stringify!($name))
-                })?;
+                let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
                 let response = $handler(rows, context, request)?;
                 SERVICE.protocol().encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
             }),
+            names_resources: false,
+        }
+    };
+    ($service:ident, $name:ident, $handler:path, on $resources:path) => {
+        $crate::operation::Operation {
+            service: $crate::Service::$service,
+            name: stringify!($name),
+            handler: $crate::operation::Handler::Write(|rows, context, input| {
+                const SERVICE: $crate::Service = $crate::Service::$service;
+                let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
+                let action = format!("{}:{}", SERVICE.name(), stringify!($name));
+                $crate::iam::authorize_each(rows, context, &action, &$resources(rows, context, &request))?;
+                let response = $handler(rows, context, request)?;
+                SERVICE.protocol().encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
+            }),
+            names_resources: true,
         }
     };
 }

@@ -30,7 +30,10 @@ use serde::{Deserialize, Serialize};
 use store::{TableDef, table};
 use wire::ApiError;
 
-pub use access::{Asker, Denied, authorize, authorize_on, check, check_endpoint, check_identity};
+pub use access::{
+    Asker, Denied, Resource, authorize, authorize_each, authorize_on, check, check_endpoint, check_identity,
+    check_resource,
+};
 pub(crate) use access::{endpoint_allows_object, keys};
 pub use managed_policy::ManagedPolicy;
 pub use role::{Role, find, find_by_arn};

@@ -82,7 +82,8 @@ const KEYS: &[&str] = &[
     "sts:rolesessionname",
 ];
 /// The prefixes of the services that Landfall answers for. Of another service no request comes, whatever its keys say.
-const OURS: &[&str] = &["aws", "ec2", "ecr", "ecs", "elasticloadbalancing", "iam", "sts"];
+const OURS: &[&str] =
+    &["aws", "ec2", "ecr", "ecs", "elasticloadbalancing", "iam", "secretsmanager", "ssm", "sts"];
 
 fn operator(name: &str) -> Option<(Quantifier, Test, bool, bool)> {
     let (quantifier, name) = match name.split_once(':') {

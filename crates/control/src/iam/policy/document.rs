@@ -13,6 +13,8 @@ pub enum Kind {
     Trust,
     /// Says who may do what through a VPC endpoint: `Principal` and `Resource`.
     Endpoint,
+    /// A resource's own, a secret's: who may do what with it. `Principal` and `Resource`.
+    Resource,
 }
 
 /// Why a document is refused, as the message of AWS's MalformedPolicyDocument.
@@ -100,6 +102,16 @@ impl Policy {
         Ok(Self { variables: version == VERSIONS[0], statements })
     }
 
+    /// Whether it lets everybody in, whoever they are ("The meaning of public", for a policy's own statements).
+    pub fn is_public(&self) -> bool {
+        let open = |statement: &Statement| {
+            statement.allow
+                && statement.conditions.is_empty()
+                && statement.principals.contains(&Named::Everyone)
+        };
+        self.statements.iter().any(open)
+    }
+
     /// The principals of roles that a trust policy names, by their ARNs: they have to exist.
     pub fn named_arns(&self) -> impl Iterator<Item = &str> {
         self.statements.iter().flat_map(|statement| &statement.principals).filter_map(|named| match named {
@@ -182,15 +194,17 @@ impl Statement {
             (Kind::Identity, Some(_), _) => {
                 return Err(Malformed("Policy document should not specify a principal.".to_owned()));
             }
-            (Kind::Identity | Kind::Endpoint, _, None) => {
+            (Kind::Identity | Kind::Endpoint | Kind::Resource, _, None) => {
                 return Err(Malformed("Policy statement must contain resources.".to_owned()));
             }
             (Kind::Identity, None, Some(resources)) => (Vec::new(), arns(resources)?),
-            (Kind::Endpoint, Some(principal), Some(resources)) => (principals(principal)?, arns(resources)?),
+            (Kind::Endpoint | Kind::Resource, Some(principal), Some(resources)) => {
+                (principals(principal)?, arns(resources)?)
+            }
             (Kind::Trust, _, Some(_)) => {
                 return Err(Malformed("Has prohibited field Resource".to_owned()));
             }
-            (Kind::Trust, None, None) | (Kind::Endpoint, None, Some(_)) => {
+            (Kind::Trust, None, None) | (Kind::Endpoint | Kind::Resource, None, Some(_)) => {
                 return Err(Malformed("Missing required field Principal".to_owned()));
             }
             (Kind::Trust, Some(principal), None) => {

@@ -60,7 +60,7 @@ impl Decision {
     pub fn because(&self, kind: Kind, action: &str) -> String {
         let (article, policy) = match kind {
             Kind::Identity => ("an", "identity-based policy"),
-            Kind::Trust => ("a", "resource-based policy"),
+            Kind::Trust | Kind::Resource => ("a", "resource-based policy"),
             Kind::Endpoint => ("a", "VPC endpoint policy"),
         };
         match self {
@@ -130,20 +130,21 @@ pub enum Caller<'a> {
     Aws,
 }
 
-/// What a trust policy says.
+/// What a trust policy, or another policy of a resource, says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// The caller itself may assume the role.
+    /// The caller itself may: assume the role, or do what it asks for.
     Direct,
     /// The caller's account may: the caller's own policies have to allow it as well.
     Account,
-    /// Nothing lets the caller assume it.
+    /// Nothing lets the caller.
     ImplicitDeny,
     /// A statement denies it.
     ExplicitDeny,
 }
 
-/// Decides by a role's trust policy whether a caller may assume it. `request.action` is `sts:AssumeRole`.
+/// Decides by a role's trust policy whether a caller may assume it (`request.action` is `sts:AssumeRole`), or by another
+/// resource's own policy whether a caller may act on it.
 pub fn decide_trust(policy: &Policy, caller: Caller<'_>, request: Request<'_>) -> Trust {
     let mut decision = Trust::ImplicitDeny;
     for statement in &policy.statements {
