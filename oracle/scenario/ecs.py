@@ -77,6 +77,8 @@ STEPS = [
     ecs("DescribeTasks", {"cluster": "oracle", "tasks": ["$nowhere"]}, until="tasks[0].lastStatus == 'STOPPED'",
         expect={"tasks[0].stopCode": "TaskFailedToStart", "starts_with(tasks[0].stoppedReason, 'CannotPullContainerError')": True}),
     ecs("DeregisterTaskDefinition", {"taskDefinition": "nowhere:1"}, expect={"taskDefinition.status": "INACTIVE"}),
+    ecs("DeleteTaskDefinitions", {"taskDefinitions": ["nowhere:1", "oracle:1"]},
+        expect={"taskDefinitions[0].status": "DELETE_IN_PROGRESS", "failures[0].arn": "$definition"}),
     ecs("TagResource", {"resourceArn": "$service", "tags": [{"key": "stage", "value": "test"}]}),
     ecs("UntagResource", {"resourceArn": "$service", "tagKeys": ["stage"]}),
     ecs("ListTagsForResource", {"resourceArn": "$service"}, expect={"tags": TAGS}),

@@ -65,6 +65,12 @@ pub struct Container {
     pub cpu: u32,
     /// A hard memory limit in MiB of its own.
     pub memory: Option<u32>,
+    /// What of the task's memory is set aside for it, in MiB.
+    #[serde(default)]
+    pub memory_reservation: Option<u32>,
+    /// Settings of the kernel's for its namespaces (`net.core.somaxconn`); those of the network are the task's.
+    #[serde(default)]
+    pub system_controls: BTreeMap<String, String>,
     /// Whether its root file system is read-only.
     pub readonly_root_filesystem: bool,
     /// From SIGTERM to SIGKILL.

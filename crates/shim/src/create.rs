@@ -36,6 +36,8 @@ pub(crate) struct Job {
     pub(crate) runtime: PathBuf,
     /// The folder with `hosts`, `hostname` and `resolv.conf`.
     pub(crate) etc: PathBuf,
+    /// The folder with the task's volumes.
+    pub(crate) volumes: PathBuf,
     /// The task's network namespace.
     pub(crate) network: PathBuf,
     /// The container's control group, as OCI names it.
@@ -54,6 +56,7 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
         user: user::find(wanted, &job.rootfs)?,
         rootfs: &job.rootfs,
         etc: &job.etc,
+        volumes: &job.volumes,
         network: &job.network,
         cgroup: job.cgroup.clone(),
         hostname: &job.hostname,
@@ -65,7 +68,7 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
     let mut container = ContainerBuilder::new(job.container.name.clone(), SyscallType::default())
         .with_root_path(&job.runtime)
         .map_err(|error| chain(&error))?
-        .with_executor(Tied { shim: shim.clone() })
+        .with_executor(Tied { shim: shim.clone(), init: job.container.linux.init_process })
         .as_init(&job.bundle)
         .with_systemd(false)
         .with_detach(true)

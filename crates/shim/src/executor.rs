@@ -24,6 +24,8 @@ use crate::seccomp;
 pub(crate) struct Tied {
     /// The shim holds the other end for as long as it waits for this container's start.
     pub(crate) shim: Arc<UnixStream>,
+    /// Whether the program runs below an init process.
+    pub(crate) init: bool,
 }
 
 impl Executor for Tied {
@@ -83,6 +85,11 @@ impl Tied {
         }
         if let Err(error) = seccompiler::apply_filter(&seccomp::program()) {
             return format!("install the seccomp filter: {error}");
+        }
+        if self.init
+            && let Err(error) = sys::process::split_off_init()
+        {
+            return error.to_string();
         }
         match nix::unistd::execve(&name, &arguments, &environment) {
             Err(errno) => format!("exec {}: {}", program.display(), words(errno)),

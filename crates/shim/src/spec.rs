@@ -1,9 +1,9 @@
 //! The OCI runtime spec of a container: what of the task definition and of the image holds, as Docker and ECS decide it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use desired::Container;
+use desired::{Container, LinuxParameters};
 use libcontainer::oci_spec::OciSpecError;
 use libcontainer::oci_spec::runtime::{
     Capabilities, Capability, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxCpuBuilder,
@@ -30,6 +30,8 @@ pub(crate) struct Input<'a> {
     pub(crate) rootfs: &'a Path,
     /// The folder with `hosts`, `hostname` and `resolv.conf`.
     pub(crate) etc: &'a Path,
+    /// The folder with the task's volumes, each a folder of its name.
+    pub(crate) volumes: &'a Path,
     pub(crate) network: &'a Path,
     /// The control group's path below the mounts.
     pub(crate) cgroup: PathBuf,
@@ -73,8 +75,26 @@ fn environment(input: &Input<'_>) -> Result<Vec<String>, String> {
     Ok(variables.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
 }
 
-/// Docker's default capabilities but MKNOD: containers have no use for devices of their own.
-fn capabilities() -> Capabilities {
+/// Docker's default capabilities but MKNOD, as containers have no use for devices of their own; without those that are
+/// dropped, with those that are added. To drop ALL leaves those that are added, in whatever order they are named.
+fn capabilities(linux: &LinuxParameters) -> Result<Capabilities, String> {
+    use Capability as C;
+    let named = |name: &String| {
+        let name = serde_json::Value::String(format!("CAP_{name}"));
+        serde_json::from_value::<C>(name).map_err(|error| error.to_string())
+    };
+    let all = linux.drop_capabilities.iter().any(|name| name == "ALL");
+    let mut set = if all { Capabilities::new() } else { default_capabilities() };
+    for name in linux.drop_capabilities.iter().filter(|name| *name != "ALL") {
+        set.remove(&named(name)?);
+    }
+    for name in &linux.add_capabilities {
+        set.insert(named(name)?);
+    }
+    Ok(set)
+}
+
+fn default_capabilities() -> Capabilities {
     use Capability as C;
     [
         C::Chown,
@@ -123,6 +143,30 @@ fn mounts(input: &Input<'_>) -> Result<Vec<Mount>, OciSpecError> {
                 .build()?,
         );
     }
+    for tmpfs in &input.container.linux.tmpfs {
+        // Docker's own options stand before the task definition's, which take them back one by one.
+        let own = ["nosuid", "nodev", "noexec"].map(str::to_owned).into_iter();
+        let size = [format!("size={}m", tmpfs.size), "mode=1777".to_owned()];
+        mounts.push(
+            MountBuilder::default()
+                .destination(&tmpfs.path)
+                .typ("tmpfs")
+                .source("tmpfs")
+                .options(own.chain(tmpfs.options.iter().cloned()).chain(size).collect::<Vec<_>>())
+                .build()?,
+        );
+    }
+    for mount in &input.container.mounts {
+        let access = if mount.read_only { "ro" } else { "rw" };
+        mounts.push(
+            MountBuilder::default()
+                .destination(&mount.path)
+                .typ("bind")
+                .source(input.volumes.join(&mount.volume))
+                .options(["bind", "rprivate", "nosuid", "nodev", access].map(str::to_owned).to_vec())
+                .build()?,
+        );
+    }
     Ok(mounts)
 }
 
@@ -138,21 +182,22 @@ fn namespaces(network: &Path) -> Result<Vec<LinuxNamespace>, OciSpecError> {
 pub(crate) fn build(input: &Input<'_>) -> Result<Spec, String> {
     let environment = environment(input)?;
     let limits = limits(input.container, input.open_files)?;
+    let set = capabilities(&input.container.linux)?;
     let arguments = arguments(input.container, input.image);
     if arguments.is_empty() {
         return Err("no command specified".to_owned());
     }
-    assemble(input, environment, limits, arguments).map_err(|error| error.to_string())
+    assemble(input, environment, limits, set, arguments).map_err(|error| error.to_string())
 }
 
 fn assemble(
     input: &Input<'_>,
     environment: Vec<String>,
     limits: Vec<PosixRlimit>,
+    set: Capabilities,
     arguments: Vec<String>,
 ) -> Result<Spec, OciSpecError> {
     let Input { container, image, user, .. } = input;
-    let set = capabilities();
     let mut given = LinuxCapabilitiesBuilder::default()
         .bounding(set.clone())
         .effective(set.clone())
@@ -175,18 +220,26 @@ fn assemble(
         .cpu(LinuxCpuBuilder::default().shares(u64::from(container.cpu).max(2)).build()?)
         .pids(LinuxPidsBuilder::default().limit(PROCESSES).build()?)
         .devices(vec![LinuxDeviceCgroupBuilder::default().allow(false).access("rwm").build()?]);
-    if let Some(memory) = container.memory {
-        let bytes = i64::from(memory) << 20;
-        let mut memory = LinuxMemoryBuilder::default().limit(bytes);
-        if input.counts_swap {
-            memory = memory.swap(bytes);
+    if container.memory.is_some() || container.memory_reservation.is_some() {
+        let bytes = |mebibytes: u32| i64::from(mebibytes) << 20;
+        let mut memory = LinuxMemoryBuilder::default();
+        if let Some(limit) = container.memory.map(bytes) {
+            memory = memory.limit(limit);
+            if input.counts_swap {
+                memory = memory.swap(limit);
+            }
+        }
+        if let Some(reservation) = container.memory_reservation.map(bytes) {
+            memory = memory.reservation(reservation);
         }
         resources = resources.memory(memory.build()?);
     }
+    let controls = container.system_controls.clone().into_iter();
     let linux = LinuxBuilder::default()
         .namespaces(namespaces(input.network)?)
         .resources(resources.build()?)
         .cgroups_path(&input.cgroup)
+        .sysctl(controls.collect::<HashMap<_, _>>())
         .masked_paths(get_default_maskedpaths())
         .readonly_paths(get_default_readonly_paths())
         .build()?;
@@ -251,6 +304,7 @@ pub(crate) mod tests {
             user,
             rootfs: Path::new("/r"),
             etc: Path::new("/e"),
+            volumes: Path::new("/v"),
             network: Path::new("/n"),
             cgroup: "/landfall-0/t/app".into(),
             hostname: "ip-10-0-0-9",
@@ -281,6 +335,44 @@ pub(crate) mod tests {
         assert!(!text.contains("/sys/fs/cgroup"), "{text}");
         assert!(!text.contains("CAP_MKNOD") && text.contains("CAP_CHOWN"), "{text}");
         assert!(text.contains(r#""noNewPrivileges":true"#), "{text}");
+    }
+
+    #[test]
+    fn capabilities_are_docker_s_less_what_is_dropped_and_what_is_added() {
+        use Capability as C;
+        let set = |drop: &str, add: &str| {
+            let linux = LinuxParameters {
+                drop_capabilities: list(drop),
+                add_capabilities: list(add),
+                ..LinuxParameters::default()
+            };
+            capabilities(&linux).unwrap()
+        };
+        assert_eq!(set("", ""), default_capabilities());
+        assert_eq!(set("ALL", ""), Capabilities::new());
+        assert_eq!(set("ALL", "SYS_PTRACE"), [C::SysPtrace].into_iter().collect());
+        let some = set("NET_RAW CHOWN WAKE_ALARM", "SYS_PTRACE");
+        assert!(!some.contains(&C::NetRaw) && !some.contains(&C::Chown) && some.contains(&C::SysPtrace));
+        assert_eq!(some.len(), default_capabilities().len() - 1);
+    }
+
+    #[test]
+    fn volumes_and_file_systems_in_memory_are_mounted() {
+        let image = ImageConfig { cmd: vec!["x".into()], ..ImageConfig::default() };
+        let linux = LinuxParameters {
+            tmpfs: vec![desired::Tmpfs { path: "/run".into(), size: 64, options: list("exec") }],
+            ..LinuxParameters::default()
+        };
+        let mounts =
+            vec![desired::VolumeMount { volume: "data".into(), path: "/srv".into(), read_only: true }];
+        let spec = build_with(&Container { linux, mounts, ..container() }, &image).unwrap();
+        let text = serde_json::to_string(&spec).unwrap();
+        for want in [
+            r#"{"destination":"/run","type":"tmpfs","source":"tmpfs","options":["nosuid","nodev","noexec","exec","size=64m","mode=1777"]}"#,
+            r#"{"destination":"/srv","type":"bind","source":"/v/data","options":["bind","rprivate","nosuid","nodev","ro"]}"#,
+        ] {
+            assert!(text.contains(want), "{want} in {text}");
+        }
     }
 
     #[test]

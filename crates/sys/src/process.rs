@@ -16,7 +16,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, getppid, setsid};
+use nix::unistd::{ForkResult, Pid, fork, getppid, setsid};
 
 use crate::error::{Doing, Error, Result};
 
@@ -143,6 +143,49 @@ pub fn reap() -> Result<Vec<Ended>> {
             Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(ended),
             Ok(_) | Err(Errno::EINTR) => (),
             Err(errno) => return Err(errno).doing(|| "collect ended children".to_owned()),
+        }
+    }
+}
+
+/// Forks, so that the caller's process is an init process from now on: this returns in the child alone, while the parent
+/// passes on every signal to it, collects whoever ends, and ends with the child's exit code. The parent gives up every
+/// descriptor but the standard ones.
+///
+/// Only for a process of a single thread whose signals have their default actions.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn split_off_init() -> Result<()> {
+    let doing = || "start an init process".to_owned();
+    let (mut before, mut all) = (SigSet::empty(), SigSet::empty());
+    all.extend(Signal::iterator());
+    // Blocked, so that none gets lost before it is waited for.
+    nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), Some(&mut before)).doing(doing)?;
+    // SAFETY: there is no other thread, which could hold a lock that the child then needs.
+    match unsafe { fork() }.doing(doing)? {
+        ForkResult::Child => {
+            nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None).doing(doing)
+        }
+        ForkResult::Parent { child } => {
+            // SAFETY: plain numbers go in; this process uses no descriptor from here on.
+            let _ = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+            std::process::exit(init(child, &all))
+        }
+    }
+}
+
+/// The life of an init process; gives the exit code of its child.
+fn init(child: Pid, signals: &SigSet) -> i32 {
+    loop {
+        let signal = signals.wait();
+        for ended in reap().unwrap_or_default() {
+            if ended.pid == child {
+                return ended.code;
+            }
+        }
+        match signal {
+            Ok(Signal::SIGCHLD) | Err(_) => (),
+            Ok(signal) => drop(nix::sys::signal::kill(child, signal)),
         }
     }
 }

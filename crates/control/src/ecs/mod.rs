@@ -33,6 +33,7 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ecs, CreateService, service::create::create),
     write!(Ecs, DeleteCluster, cluster::delete),
     write!(Ecs, DeleteService, service::delete::delete),
+    write!(Ecs, DeleteTaskDefinitions, task_definition::delete::delete),
     write!(Ecs, DeregisterTaskDefinition, task_definition::deregister),
     read!(Ecs, DescribeClusters, cluster::describe),
     read!(Ecs, DescribeServices, service::describe::describe),

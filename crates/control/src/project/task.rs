@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use desired::{Container, ImageReference, PullIdentity, TaskMetadata};
+use desired::{
+    Container, ContainerHealthCheck, Dependency, ImageReference, LinuxParameters, PullIdentity, TaskMetadata,
+    Tmpfs, VolumeMount,
+};
 use store::Snapshot;
 use types::{AccountId, Region, TaskId};
 
@@ -37,8 +40,8 @@ pub fn project(rows: &Snapshot, settings: &Settings, id: &TaskId) -> Option<desi
             ca_certificate: settings.ca_certificate.clone(),
         },
         role: None,
-        volumes: Vec::new(),
-        ephemeral_storage: 0,
+        volumes: definition.volumes.iter().map(|volume| volume.name.clone()).collect(),
+        ephemeral_storage: task.ephemeral_storage,
         metadata: TaskMetadata::default(),
         stop: task.stop,
     })
@@ -78,9 +81,95 @@ fn containers(settings: &Settings, task: &Task, definition: &TaskDefinition) -> 
                 .iter()
                 .map(|known| (known.name.clone(), (limit(known.soft_limit), limit(known.hard_limit))))
                 .collect(),
+            memory_reservation: container.memory_reservation,
+            system_controls: container
+                .system_controls
+                .iter()
+                .map(|control| (control.namespace.clone(), control.value.clone()))
+                .collect(),
+            depends_on: dependencies(container),
+            start_timeout: container.start_timeout.map(|seconds| Duration::from_secs(seconds.into())),
+            health_check: health_check(container),
+            linux: linux_parameters(container),
+            mounts: mounts(container, definition),
+            docker_labels: container.docker_labels.clone(),
             ..Container::default()
         })
         .collect()
+}
+
+/// What a container waits for. One that has another's volumes is started after it, as the ECS agent does.
+fn dependencies(container: &ContainerDefinition) -> Vec<Dependency> {
+    let said = container.depends_on.iter().map(|dependency| Dependency {
+        container: dependency.container_name.clone(),
+        condition: dependency.condition,
+    });
+    let seen = container.volumes_from.iter().map(|from| Dependency {
+        container: from.source_container.clone(),
+        condition: desired::DependencyCondition::Start,
+    });
+    said.chain(seen).collect()
+}
+
+fn health_check(container: &ContainerDefinition) -> Option<ContainerHealthCheck> {
+    let check = container.health_check.as_ref()?;
+    let (kind, words) = check.command.split_first()?;
+    let shell: &[&str] = match kind.as_str() {
+        "CMD" => &[],
+        "CMD-SHELL" => &["/bin/sh", "-c"],
+        // NONE
+        _ => return None,
+    };
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    Some(ContainerHealthCheck {
+        command: shell.iter().map(|word| (*word).to_owned()).chain(words.iter().cloned()).collect(),
+        interval: seconds(check.interval),
+        timeout: seconds(check.timeout),
+        retries: check.retries,
+        start_period: seconds(check.start_period.unwrap_or(0)),
+    })
+}
+
+fn linux_parameters(container: &ContainerDefinition) -> LinuxParameters {
+    let Some(linux) = &container.linux_parameters else { return LinuxParameters::default() };
+    let capabilities = linux.capabilities.clone().unwrap_or_default();
+    LinuxParameters {
+        init_process: linux.init_process_enabled.unwrap_or(false),
+        drop_capabilities: capabilities.drop,
+        add_capabilities: capabilities.add,
+        tmpfs: linux
+            .tmpfs
+            .iter()
+            .map(|tmpfs| Tmpfs {
+                path: tmpfs.container_path.clone(),
+                size: tmpfs.size,
+                options: tmpfs.mount_options.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// The container's own mount points, then those of the containers whose volumes it has; of two at one place the first.
+fn mounts(container: &ContainerDefinition, definition: &TaskDefinition) -> Vec<VolumeMount> {
+    let mut found: Vec<VolumeMount> = Vec::new();
+    let mut waiting = vec![(container, false)];
+    // A container is visited at most once a way; register refused ways that lead round.
+    while let Some((at, read_only)) = waiting.pop() {
+        for mount in &at.mount_points {
+            if !found.iter().any(|known| known.path == mount.container_path) {
+                found.push(VolumeMount {
+                    volume: mount.source_volume.clone(),
+                    path: mount.container_path.clone(),
+                    read_only: read_only || mount.read_only.unwrap_or(false),
+                });
+            }
+        }
+        for from in at.volumes_from.iter().rev() {
+            let other = definition.container(&from.source_container);
+            waiting.extend(other.map(|other| (other, read_only || from.read_only.unwrap_or(false))));
+        }
+    }
+    found
 }
 
 /// Splits an image reference. Two forms lead to Landfall's registry: `<listen address>/<repository>`, as

@@ -10,7 +10,8 @@ use wire::ApiError;
 use crate::ec2::{interface, subnet};
 use crate::ecs::service::LoadBalancer;
 use crate::ecs::task::{
-    Container, ContainerStatus, DesiredStatus, Interface, LastStatus, PullSession, Target, TargetState, Task,
+    self, Container, ContainerStatus, DesiredStatus, Interface, LastStatus, PullSession, Target, TargetState,
+    Task,
 };
 use crate::ecs::task_definition::TaskDefinition;
 use crate::ecs::{AssignPublicIp, Network, Tags, uuid};
@@ -141,6 +142,9 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
         version: 1,
         cpu: definition.cpu,
         memory: definition.memory,
+        ephemeral_storage: definition
+            .ephemeral_storage
+            .map_or(task::EPHEMERAL_STORAGE, |storage| storage.size_in_gib),
         availability_zone: subnet.availability_zone.clone(),
         interface: Interface {
             attachment,

@@ -55,6 +55,7 @@ pub fn run(
         let context = context_for(&service.account, &service.region);
         pass.service(rows, &context, &service);
     }
+    task_definition::delete::sweep(rows);
     let clusters: Vec<Arc<Cluster>> = rows.scan::<Cluster>("").collect();
     for cluster in clusters {
         let key = store::Row::key(&*cluster);

@@ -156,6 +156,7 @@ impl Shim<'_> {
         let group = resources::task_cgroup(self.state, self.task.id.as_str());
         group
             .and_then(|group| Ok(group.create(&resources::limits(&self.task))?))
+            .and_then(|()| resources::make_volumes(self.dir, &self.task.volumes))
             .map_err(|error| Halt::Failed(format!("CannotStartContainerError: {error}")))?;
         for container in self.task.containers.clone() {
             if self.stop {

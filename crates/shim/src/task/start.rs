@@ -49,6 +49,7 @@ impl Shim<'_> {
             rootfs: bundle.rootfs,
             runtime: bundle.runtime,
             etc: bundle.etc,
+            volumes: resources::volumes_folder(self.dir),
             bundle: bundle.folder,
             network: self.state.join("netns").join(self.task.interface.as_str()),
             cgroup: group.oci_path(),

@@ -13,6 +13,9 @@ use types::{AccountId, NetworkInterfaceId, PartId, Region, SubnetId, TaskId, Tim
 
 use super::tag::Tags;
 
+/// The storage that Fargate gives without asking, in GiB ("Fargate task ephemeral storage").
+pub const EPHEMERAL_STORAGE: u32 = 20;
+
 /// A task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
@@ -44,6 +47,9 @@ pub struct Task {
     pub cpu: u32,
     /// In MiB.
     pub memory: u32,
+    /// How much its containers may write in all, in GiB. 0 in rows of before: 20.
+    #[serde(default)]
+    pub ephemeral_storage: u32,
     /// The name of its zone.
     pub availability_zone: String,
     /// Its network interface.

@@ -83,7 +83,7 @@ struct NameView {
     name: String,
 }
 
-/// The storage that Fargate gives without asking ("Fargate task ephemeral storage"). No quota is set on it here.
+/// The storage that Fargate gives without asking ("Fargate task ephemeral storage").
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EphemeralStorageView {
@@ -215,7 +215,9 @@ impl Task {
             task_arn: self.arn(),
             task_definition_arn: self.task_definition.clone(),
             version: self.version,
-            ephemeral_storage: EphemeralStorageView { size_in_gib: 20 },
+            ephemeral_storage: EphemeralStorageView {
+                size_in_gib: self.ephemeral_storage.max(super::EPHEMERAL_STORAGE),
+            },
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Task definitions: families of numbered revisions that never change.
 
+pub mod delete;
 pub mod list;
 pub mod register;
+mod volume;
 
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ use wire::ApiError;
 use super::client;
 use super::container_definition::ContainerDefinition;
 use super::tag::{self, Tag, Tags};
+pub use volume::Volume;
+
 use crate::Context;
 
 /// A revision of a family.
@@ -30,6 +34,12 @@ pub struct TaskDefinition {
     pub status: Status,
     /// Its containers.
     pub containers: Vec<ContainerDefinition>,
+    /// Its volumes.
+    #[serde(default)]
+    pub volumes: Vec<Volume>,
+    /// How much its containers may write, if it says so.
+    #[serde(default)]
+    pub ephemeral_storage: Option<EphemeralStorage>,
     /// In whose name the image is pulled.
     pub execution_role_arn: Option<String>,
     /// In units.
@@ -46,18 +56,45 @@ pub struct TaskDefinition {
     pub registered_at: Timestamp,
     /// When it became inactive.
     pub deregistered_at: Option<Timestamp>,
+    /// When its deletion was asked for.
+    #[serde(default)]
+    pub delete_requested_at: Option<Timestamp>,
     /// Its tags.
     pub tags: Tags,
 }
 
 /// Whether a task definition may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
     /// It may.
     Active,
     /// It was deregistered; services and tasks that have it go on.
     Inactive,
+    /// It goes when no service or task has it any more.
+    DeleteInProgress,
+}
+
+/// How much the containers of a task may write in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EphemeralStorage {
+    /// From 21 to 200; 20 without asking.
+    #[serde(rename = "sizeInGiB")]
+    pub size_in_gib: u32,
+}
+
+impl EphemeralStorage {
+    /// Whether Fargate has it ("Fargate task ephemeral storage").
+    ///
+    /// # Errors
+    /// When it has not.
+    pub(crate) fn check(self) -> Result<(), ApiError> {
+        if (21..=200).contains(&self.size_in_gib) {
+            return Ok(());
+        }
+        Err(client("Ephemeral storage size must be between 21 GiB and 200 GiB."))
+    }
 }
 
 /// Where a task may run. Landfall runs Fargate tasks alone.
@@ -113,7 +150,7 @@ impl TaskDefinition {
             execution_role_arn: self.execution_role_arn.clone(),
             network_mode: "awsvpc",
             revision: self.revision,
-            volumes: [],
+            volumes: self.volumes.clone(),
             status: self.status,
             placement_constraints: [],
             compatibilities: [Compatibility::Ec2, Compatibility::Fargate],
@@ -123,7 +160,9 @@ impl TaskDefinition {
             memory: self.memory.to_string(),
             registered_at: self.registered_at.epoch_seconds(),
             deregistered_at: self.deregistered_at.map(Timestamp::epoch_seconds),
+            delete_requested_at: self.delete_requested_at.map(Timestamp::epoch_seconds),
             registered_by: self.registered_by.clone(),
+            ephemeral_storage: self.ephemeral_storage,
             enable_fault_injection: false,
         }
     }
@@ -140,7 +179,7 @@ struct TaskDefinitionView {
     execution_role_arn: Option<String>,
     network_mode: &'static str,
     revision: u32,
-    volumes: [String; 0],
+    volumes: Vec<Volume>,
     status: Status,
     placement_constraints: [String; 0],
     compatibilities: [Compatibility; 2],
@@ -153,7 +192,11 @@ struct TaskDefinitionView {
     registered_at: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     deregistered_at: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delete_requested_at: Option<f64>,
     registered_by: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ephemeral_storage: Option<EphemeralStorage>,
     enable_fault_injection: bool,
 }
 
@@ -206,7 +249,7 @@ pub(crate) fn find_active(
     let found = find(rows, context, named).ok_or_else(|| client("TaskDefinition not found."))?;
     match found.status {
         Status::Active => Ok(found),
-        Status::Inactive => Err(client("TaskDefinition is inactive")),
+        Status::Inactive | Status::DeleteInProgress => Err(client("TaskDefinition is inactive")),
     }
 }
 

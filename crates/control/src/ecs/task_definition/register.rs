@@ -4,8 +4,9 @@ use serde::Deserialize;
 use store::Tx;
 use wire::{ApiError, Empty as NoValue, False, OnlyDefault};
 
-use super::{Compatibility, OneTaskDefinition, RuntimePlatform, Status, TaskDefinition};
-use crate::ecs::container_definition::{self, ContainerDefinition};
+use super::volume::{self, Volume};
+use super::{Compatibility, EphemeralStorage, OneTaskDefinition, RuntimePlatform, Status, TaskDefinition};
+use crate::ecs::container_definition::{self, ContainerDefinition, Given, not_on_fargate};
 use crate::ecs::tag::{self, Tag};
 use crate::ecs::{client, fargate, role, valid_name};
 use crate::{Context, project};
@@ -26,20 +27,18 @@ pub struct RegisterTaskDefinition {
     runtime_platform: Option<RuntimePlatform>,
     #[serde(default, rename = "taskRoleArn")]
     _task_role_arn: OnlyDefault<NoValue>,
-    #[serde(default, rename = "volumes")]
-    _volumes: OnlyDefault<NoValue>,
-    #[serde(default, rename = "placementConstraints")]
-    _placement_constraints: OnlyDefault<NoValue>,
-    #[serde(default, rename = "pidMode")]
-    _pid_mode: OnlyDefault<NoValue>,
-    #[serde(default, rename = "ipcMode")]
-    _ipc_mode: OnlyDefault<NoValue>,
-    #[serde(default, rename = "proxyConfiguration")]
-    _proxy_configuration: OnlyDefault<NoValue>,
-    #[serde(default, rename = "inferenceAccelerators")]
-    _inference_accelerators: OnlyDefault<NoValue>,
-    #[serde(default, rename = "ephemeralStorage")]
-    _ephemeral_storage: OnlyDefault<NoValue>,
+    #[serde(default)]
+    volumes: Vec<Volume>,
+    #[serde(default)]
+    placement_constraints: Given,
+    pid_mode: Option<String>,
+    #[serde(default)]
+    ipc_mode: Given,
+    #[serde(default)]
+    proxy_configuration: Given,
+    #[serde(default)]
+    inference_accelerators: Given,
+    ephemeral_storage: Option<EphemeralStorage>,
     #[serde(default, rename = "enableFaultInjection")]
     _enable_fault_injection: OnlyDefault<False>,
 }
@@ -64,7 +63,9 @@ pub fn register(
         return Err(client("Fargate only supports network mode 'awsvpc'."));
     }
     let size = fargate::size(request.cpu.as_deref(), request.memory.as_deref())?;
-    container_definition::check(&mut request.container_definitions, size)?;
+    refuse(&request)?;
+    let volumes = volume::check(&request.volumes)?;
+    container_definition::check(&mut request.container_definitions, &volumes, size)?;
     if let Some(platform) = &request.runtime_platform {
         check_platform(platform)?;
     }
@@ -96,6 +97,8 @@ pub fn register(
         revision: last + 1,
         status: Status::Active,
         containers: request.container_definitions,
+        volumes: request.volumes,
+        ephemeral_storage: request.ephemeral_storage,
         execution_role_arn,
         cpu: size.cpu,
         memory: size.memory,
@@ -104,9 +107,31 @@ pub fn register(
         registered_by: context.principal.arn(&context.account).to_string(),
         registered_at: context.now,
         deregistered_at: None,
+        delete_requested_at: None,
         tags,
     });
     Ok(OneTaskDefinition { task_definition: row.print(), tags: Some(tag::print(&row.tags)) })
+}
+
+/// Refuses what no task of Fargate's has, and what Landfall does not honour.
+fn refuse(request: &RegisterTaskDefinition) -> Result<(), ApiError> {
+    request.placement_constraints.refuse(not_on_fargate("constraints"))?;
+    request.ipc_mode.refuse(not_on_fargate("ipcMode"))?;
+    request.inference_accelerators.refuse("Unsupported field 'inferenceAccelerators'")?;
+    request.proxy_configuration.unsupported("proxyConfiguration")?;
+    match request.pid_mode.as_deref() {
+        None | Some("") => (),
+        Some("task") => return Err(ApiError::unsupported("pidMode task")),
+        Some(other) => {
+            return Err(client(format!(
+                "Tasks using the Fargate launch type do not support pidMode '{other}'"
+            )));
+        }
+    }
+    match request.ephemeral_storage {
+        Some(storage) => storage.check(),
+        None => Ok(()),
+    }
 }
 
 /// The machine is this one: Linux, of the architecture that Landfall was built for.

@@ -24,19 +24,36 @@ fn with(base: &Value, path: &str, value: Value) -> Value {
 fn what_a_container_definition_says_is_printed_again() {
     let world = World::new(false);
     let container = json!({
-        "name": "app", "image": "127.0.0.1:4566/app:1", "cpu": 128, "memory": 256, "essential": true,
+        "name": "app", "image": "127.0.0.1:4566/app:1", "cpu": 128, "memory": 256, "memoryReservation": 128,
+        "essential": true,
         "portMappings": [{"containerPort": 53, "hostPort": 53, "protocol": "udp", "name": "dns", "appProtocol": "http"}],
         "entryPoint": ["/bin/sh", "-c"], "command": ["true"], "environment": [{"name": "A", "value": "b"}],
         "workingDirectory": "/srv", "user": "1000:1000", "readonlyRootFilesystem": true,
         "ulimits": [{"name": "nofile", "softLimit": 10, "hardLimit": 20}], "stopTimeout": 5,
-        "mountPoints": [], "volumesFrom": [], "systemControls": [],
+        "startTimeout": 60, "dependsOn": [{"containerName": "aside", "condition": "HEALTHY"}],
+        "healthCheck": {"command": ["CMD", "true"], "interval": 30, "timeout": 5, "retries": 3, "startPeriod": 10},
+        "linuxParameters": {"capabilities": {"add": ["SYS_PTRACE"], "drop": ["ALL"]}, "initProcessEnabled": true,
+            "tmpfs": [{"containerPath": "/run", "size": 64, "mountOptions": ["noexec"]}]},
+        "mountPoints": [{"sourceVolume": "data", "containerPath": "/data", "readOnly": true}],
+        "volumesFrom": [{"sourceContainer": "aside", "readOnly": true}],
+        "systemControls": [{"namespace": "net.core.somaxconn", "value": "1024"}],
+        "dockerLabels": {"a": "b"},
         "privileged": false, "interactive": false, "pseudoTerminal": false, "disableNetworking": false,
         "versionConsistency": "disabled",
     });
-    let request = with(&world.definition(""), "/containerDefinitions", json!([container]));
+    let aside = json!({
+        "name": "aside", "image": "nginx", "cpu": 0, "essential": false, "portMappings": [], "environment": [],
+        "healthCheck": {"command": ["CMD-SHELL", "true"], "interval": 5, "timeout": 2, "retries": 1},
+        "mountPoints": [{"sourceVolume": "data", "containerPath": "/in"}], "volumesFrom": [], "systemControls": [],
+    });
+    let request = with(&world.definition(""), "/containerDefinitions", json!([container, aside]));
     let request = with(&request, "/tags", json!([{"key": "team", "value": "a"}]));
+    let request = with(&request, "/volumes", json!([{"name": "data"}]));
+    let request = with(&request, "/ephemeralStorage", json!({"sizeInGiB": 30}));
     let made = world.json("RegisterTaskDefinition", &request);
-    assert_eq!(made["taskDefinition"]["containerDefinitions"], json!([container]));
+    assert_eq!(made["taskDefinition"]["containerDefinitions"], json!([container, aside]));
+    assert_eq!(made["taskDefinition"]["volumes"], json!([{"name": "data", "host": {}}]));
+    assert_eq!(made["taskDefinition"]["ephemeralStorage"], json!({"sizeInGiB": 30}));
     assert_eq!(made["tags"], json!([{"key": "team", "value": "a"}]));
     // The empty members that Terraform's SDK may send say nothing.
     let empty = json!({
@@ -75,6 +92,38 @@ fn revisions_are_numbered_and_never_used_twice() {
     let (code, message) =
         world.refused("CreateService", &with(&world.service(1, false), "/taskDefinition", json!("app:2")));
     assert_eq!((&*code, &*message), ("ClientException", "TaskDefinition is inactive"));
+}
+
+#[test]
+fn a_deleted_revision_goes_once_nothing_has_it_and_its_number_never_comes_back() {
+    let world = World::new(false);
+    let named = |answer: &Value, list: &str| {
+        let name = |item: &Value| {
+            let arn = item["taskDefinitionArn"].as_str().or(item["arn"].as_str()).unwrap();
+            arn.rsplit('/').next().unwrap().to_owned()
+        };
+        answer[list].as_array().unwrap().iter().map(name).collect::<Vec<_>>()
+    };
+    world.register("127.0.0.1:4566/app:2");
+    let delete =
+        |revisions: &[&str]| world.json("DeleteTaskDefinitions", &json!({"taskDefinitions": revisions}));
+    let refused = delete(&["app:2", "app:9"]);
+    assert_eq!(named(&refused, "failures"), ["app:2", "app:9"]);
+    world.json("CreateService", &world.service(1, false));
+    for revision in ["app:1", "app:2"] {
+        world.json("DeregisterTaskDefinition", &json!({"taskDefinition": revision}));
+    }
+    assert_eq!(named(&delete(&["app:1", "app:2"]), "taskDefinitions"), ["app:1", "app:2"]);
+    world.play();
+    let listed = world.json("ListTaskDefinitions", &json!({"status": "DELETE_IN_PROGRESS"}));
+    // The service has the second one; the first one went.
+    assert_eq!(listed["taskDefinitionArns"].as_array().unwrap().len(), 1, "{listed}");
+    world.json("DeleteService", &json!({"cluster": "c", "service": "app", "force": true}));
+    world.play();
+    let next = world.register("127.0.0.1:4566/app:3");
+    assert_eq!(next["taskDefinition"]["revision"], 3);
+    let (code, _) = world.refused("DeleteTaskDefinitions", &json!({"taskDefinitions": ["app"]}));
+    assert_eq!(code, "ClientException");
 }
 
 #[test]

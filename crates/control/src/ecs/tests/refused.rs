@@ -89,12 +89,6 @@ fn task_definitions_that_cannot_be_are_refused() {
             ),
             (
                 register,
-                with(&good, "/volumes", json!([{"name": "v"}])),
-                "InvalidParameterException",
-                "volumes: ",
-            ),
-            (
-                register,
                 with(&good, "/runtimePlatform", json!({"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"})),
                 "UnsupportedOperation",
                 "Landfall does not support runtimePlatform.operatingSystemFamily",
@@ -123,7 +117,7 @@ fn task_definitions_that_cannot_be_are_refused() {
                 register,
                 container("memory", json!(1024)),
                 "ClientException",
-                "Invalid 'memory' setting for container 'app'",
+                "The 'memory' setting for container 'app' is greater than for the task.",
             ),
             (
                 register,
@@ -154,27 +148,9 @@ fn task_definitions_that_cannot_be_are_refused() {
             ),
             (
                 register,
-                container("privileged", json!(true)),
-                "InvalidParameterException",
-                "containerDefinitions[0].privileged",
-            ),
-            (
-                register,
-                container("memoryReservation", json!(128)),
-                "InvalidParameterException",
-                "containerDefinitions[0].memoryReservation",
-            ),
-            (
-                register,
                 container("logConfiguration", json!({"logDriver": "awslogs"})),
                 "InvalidParameterException",
                 "containerDefinitions[0].logConfiguration",
-            ),
-            (
-                register,
-                container("healthCheck", json!({"command": ["CMD", "true"]})),
-                "InvalidParameterException",
-                "containerDefinitions[0].healthCheck",
             ),
             (
                 register,
@@ -196,6 +172,236 @@ fn task_definitions_that_cannot_be_are_refused() {
             ),
         ],
     );
+}
+
+#[test]
+fn what_fargate_refuses_of_a_container_is_refused_in_ecs_s_words() {
+    let world = World::new(false);
+    let good = world.definition("127.0.0.1:4566/app:1");
+    #[track_caller]
+    fn check(world: &World, good: &Value, (member, value): (&str, Value), words: &str) {
+        let request = with(good, &format!("/containerDefinitions/0/{member}"), value);
+        let (code, message) = world.refused("RegisterTaskDefinition", &request);
+        assert!(message.starts_with(words), "{member}: {code}: {message}");
+        let ours = words.starts_with("Landfall");
+        assert_eq!(code, if ours { "UnsupportedOperation" } else { "ClientException" }, "{member}");
+    }
+    for (member, value, words) in [
+        ("privileged", json!(true), "Fargate requires that the 'privileged' setting be 'false'"),
+        ("disableNetworking", json!(true), "Disable Networking is not supported on container when"),
+        ("links", json!(["b"]), "Links are not supported when networkMode=awsvpc"),
+        ("hostname", json!("h"), "Hostname is not supported on container when networkMode=awsvpc"),
+        ("dnsServers", json!(["1.1.1.1"]), "DNS servers are not supported on container when"),
+        ("dnsSearchDomains", json!(["a.b"]), "DNS search domains are not supported on container when"),
+        ("extraHosts", json!([{"hostname": "a", "ipAddress": "1.1.1.1"}]), "Extra hosts are not supported"),
+        ("dockerSecurityOptions", json!(["x"]), "Fargate compatible task definitions do not support docker"),
+        (
+            "credentialSpecs",
+            json!(["x"]),
+            "Fargate compatible task definitions do not support credentialSpecs",
+        ),
+        (
+            "resourceRequirements",
+            json!([{"type": "GPU", "value": "1"}]),
+            "Tasks using the Fargate launch type do not support GPU resource requirements",
+        ),
+        (
+            "linuxParameters",
+            json!({"devices": [{"hostPath": "/dev/x"}]}),
+            "Fargate compatible task definitions",
+        ),
+        ("linuxParameters", json!({"sharedMemorySize": 64}), "Fargate compatible task definitions do not"),
+        (
+            "linuxParameters",
+            json!({"maxSwap": 0}),
+            "Fargate compatible task definitions do not support maxSwap",
+        ),
+        (
+            "linuxParameters",
+            json!({"swappiness": 60}),
+            "Fargate compatible task definitions do not support swap",
+        ),
+        (
+            "linuxParameters",
+            json!({"capabilities": {"add": ["SYS_PTRACE", "NET_ADMIN"]}}),
+            "NET_ADMIN is not allowed on Fargate.",
+        ),
+        ("linuxParameters", json!({"capabilities": {"drop": ["FLY"]}}), "Invalid capability 'FLY'"),
+        ("linuxParameters", json!({"tmpfs": [{"containerPath": "run", "size": 1}]}), "Invalid tmpfs 'run'"),
+        (
+            "linuxParameters",
+            json!({"tmpfs": [{"containerPath": "/run", "size": 1, "mountOptions": ["uid=1"]}]}),
+            "Landfall does not support the mount option 'uid=1'",
+        ),
+        ("ulimits", json!([{"name": "nproc", "softLimit": 1, "hardLimit": 1}]), "Invalid ulimit 'nproc'"),
+        ("ulimits", json!([{"name": "nofile", "softLimit": 1, "hardLimit": 1_048_577}]), "Invalid ulimit"),
+        ("memory", json!(5), "Invalid 'memory' setting for container 'app'"),
+        ("memoryReservation", json!(1024), "The 'memoryReservation' setting for container 'app' is greater"),
+        ("startTimeout", json!(1), "Invalid 'startTimeout' setting for container 'app'"),
+        ("startTimeout", json!(121), "Invalid 'startTimeout' setting for container 'app'"),
+        (
+            "healthCheck",
+            json!({"command": []}),
+            "Invalid 'healthCheck' setting for container 'app': the command",
+        ),
+        ("healthCheck", json!({"command": ["curl x"]}), "Invalid 'healthCheck' setting for container 'app'"),
+        ("healthCheck", json!({"command": ["CMD", "x"], "interval": 4}), "Invalid 'healthCheck' setting"),
+        ("healthCheck", json!({"command": ["CMD", "x"], "timeout": 61}), "Invalid 'healthCheck' setting"),
+        ("healthCheck", json!({"command": ["CMD", "x"], "retries": 11}), "Invalid 'healthCheck' setting"),
+        (
+            "healthCheck",
+            json!({"command": ["CMD", "x"], "startPeriod": 301}),
+            "Invalid 'healthCheck' setting",
+        ),
+        ("mountPoints", json!([{"sourceVolume": "v", "containerPath": "/v"}]), "Unknown volume 'v'."),
+        ("volumesFrom", json!([{"sourceContainer": "b"}]), "Invalid 'volumesFrom' setting"),
+        (
+            "systemControls",
+            json!([{"namespace": "vm.swappiness", "value": "1"}]),
+            "Invalid system control 'vm",
+        ),
+        (
+            "systemControls",
+            json!([{"namespace": "net../x", "value": "1"}]),
+            "Invalid system control 'net../x'",
+        ),
+        (
+            "dependsOn",
+            json!([{"containerName": "b", "condition": "START"}]),
+            "Cannot depend on container + 'b' because it does not exist",
+        ),
+        ("interactive", json!(true), "Landfall does not support interactive (container 'app')"),
+        ("pseudoTerminal", json!(true), "Landfall does not support pseudoTerminal (container 'app')"),
+        (
+            "environmentFiles",
+            json!([{"type": "s3", "value": "x"}]),
+            "Landfall does not support environmentFiles",
+        ),
+        (
+            "firelensConfiguration",
+            json!({"type": "fluentbit"}),
+            "Landfall does not support firelensConfiguration",
+        ),
+        (
+            "repositoryCredentials",
+            json!({"credentialsParameter": "x"}),
+            "Landfall does not support repository",
+        ),
+    ] {
+        check(&world, &good, (member, value), words);
+    }
+}
+
+#[test]
+fn what_fargate_refuses_of_a_task_is_refused_in_ecs_s_words() {
+    let world = World::new(false);
+    let good = world.definition("127.0.0.1:4566/app:1");
+    let volume = |member: &str, value: Value| json!([{"name": "v", member: value}]);
+    for (member, value, words) in [
+        (
+            "placementConstraints",
+            json!([{"type": "memberOf"}]),
+            "Fargate compatible task definitions do not support constr",
+        ),
+        ("ipcMode", json!("task"), "Fargate compatible task definitions do not support ipcMode"),
+        ("pidMode", json!("host"), "Tasks using the Fargate launch type do not support pidMode 'host'"),
+        ("pidMode", json!("task"), "Landfall does not support pidMode task"),
+        ("inferenceAccelerators", json!([{"deviceName": "x"}]), "Unsupported field 'inferenceAccelerators'"),
+        ("proxyConfiguration", json!({"containerName": "x"}), "Landfall does not support proxyConfiguration"),
+        ("ephemeralStorage", json!({"sizeInGiB": 20}), "Ephemeral storage size must be between"),
+        ("ephemeralStorage", json!({"sizeInGiB": 201}), "Ephemeral storage size must be between"),
+        (
+            "volumes",
+            volume("host", json!({"sourcePath": "/x"})),
+            "Fargate compatible task definitions do not support sourcePath",
+        ),
+        (
+            "volumes",
+            volume("dockerVolumeConfiguration", json!({"scope": "task"})),
+            "Fargate compatible task definitions do not support dockerVolumeConfiguration",
+        ),
+        (
+            "volumes",
+            volume("efsVolumeConfiguration", json!({"fileSystemId": "fs-1"})),
+            "Landfall does not support efsVolume",
+        ),
+        (
+            "volumes",
+            volume("configuredAtLaunch", json!(true)),
+            "Landfall does not support configuredAtLaunch",
+        ),
+        ("volumes", json!([{"name": "a b"}]), "Volume.name should not be"),
+        ("volumes", json!([{"name": "a"}, {"name": "a"}]), "Volume names must be unique"),
+        (
+            "runtimePlatform",
+            json!({"cpuArchitecture": "ARM64"}),
+            "Landfall does not support runtimePlatform.cpu",
+        ),
+    ] {
+        let (_, message) =
+            world.refused("RegisterTaskDefinition", &with(&good, &format!("/{member}"), value));
+        assert!(message.starts_with(words), "{member}: {message}");
+    }
+}
+
+#[test]
+fn containers_that_cannot_hang_together_so_are_refused() {
+    let world = World::new(false);
+    let good = world.definition("");
+    let on = |name: &str, condition: &str| json!([{"containerName": name, "condition": condition}]);
+    let c = |name: &str, more: Value| {
+        let mut container = json!({"name": name, "image": "nginx"});
+        container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        container
+    };
+    let essential =
+        "A dependency container with SUCCESS or COMPLETE condition cannot be an essential container";
+    let unhealthy = "A dependency container with HEALTHY condition must have health check configured";
+    let cycle = "Container dependencies should not have a cycle";
+    let many: Vec<Value> = (0..11).map(|number| c(&format!("c{number}"), json!({}))).collect();
+    for (containers, words) in [
+        (json!(many), "Too many containers."),
+        (json!([c("a", json!({"dependsOn": on("b", "SUCCESS")})), c("b", json!({}))]), essential),
+        (json!([c("a", json!({"dependsOn": on("b", "COMPLETE")})), c("b", json!({}))]), essential),
+        (json!([c("a", json!({"dependsOn": on("b", "HEALTHY")})), c("b", json!({}))]), unhealthy),
+        (
+            json!([
+                c("a", json!({"dependsOn": on("b", "HEALTHY")})),
+                c("b", json!({"healthCheck": {"command": ["NONE"]}}))
+            ]),
+            unhealthy,
+        ),
+        (json!([c("a", json!({"dependsOn": on("a", "START")}))]), cycle),
+        (
+            json!([
+                c("a", json!({"dependsOn": on("b", "START")})),
+                c("b", json!({"volumesFrom": [{"sourceContainer": "c"}]})),
+                c("c", json!({"dependsOn": on("a", "START")})),
+            ]),
+            cycle,
+        ),
+        (
+            json!([c("a", json!({"memory": 300})), c("b", json!({"memoryReservation": 300}))]),
+            "The containers' memory, 600 MiB together, exceeds the task's 512 MiB.",
+        ),
+        (
+            json!([c("a", json!({"memory": 200, "memoryReservation": 300}))]),
+            "Invalid setting for container 'a'. 'memory' must be greater than or equal to 'memoryReservation'.",
+        ),
+        (
+            json!([c(
+                "a",
+                json!({"linuxParameters": {"tmpfs": [{"containerPath": "/v", "size": 1}]},
+                "mountPoints": [{"sourceVolume": "v", "containerPath": "/v/"}]})
+            )]),
+            "Duplicate mount point '/v/' of container 'a'.",
+        ),
+    ] {
+        let request =
+            with(&with(&good, "/containerDefinitions", containers), "/volumes", json!([{"name": "v"}]));
+        let (_, message) = world.refused("RegisterTaskDefinition", &request);
+        assert!(message.starts_with(words), "{message}");
+    }
 }
 
 #[test]

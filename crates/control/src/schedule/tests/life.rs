@@ -26,6 +26,7 @@ fn task(targets: usize) -> Task {
         version: 1,
         cpu: 256,
         memory: 512,
+        ephemeral_storage: 20,
         availability_zone: String::new(),
         interface: Interface {
             attachment: String::new(),
