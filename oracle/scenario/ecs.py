@@ -10,7 +10,7 @@ CONTAINER = {
 }
 DEFINITION = {
     "family": "oracle", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512",
-    "executionRoleArn": "$execution", "containerDefinitions": [CONTAINER], "tags": TAGS,
+    "executionRoleArn": "$execution", "taskRoleArn": "$execution", "containerDefinitions": [CONTAINER], "tags": TAGS,
 }
 NETWORK = {"awsvpcConfiguration": {
     "subnets": ["$private_a", "$private_c"], "securityGroups": ["$task_group"], "assignPublicIp": "DISABLED"}}
@@ -25,7 +25,8 @@ STEPS = [
         expect={"clusters[0].tags": TAGS, "failures[0].reason": "MISSING"}),
     ecs("RegisterTaskDefinition", DEFINITION, save={"definition": "taskDefinition.taskDefinitionArn"},
         expect={"taskDefinition.revision": 1, "taskDefinition.status": "ACTIVE",
-                "taskDefinition.containerDefinitions[0].name": "app", "tags": TAGS}),
+                "taskDefinition.containerDefinitions[0].name": "app", "taskDefinition.taskRoleArn": "$execution",
+                "tags": TAGS}),
     ecs("RegisterTaskDefinition", {**DEFINITION, "cpu": "100"}, error="ClientException"),
     ecs("RegisterTaskDefinition", DEFINITION, save={"second": "taskDefinition.taskDefinitionArn"},
         expect={"taskDefinition.revision": 2}),

@@ -31,6 +31,7 @@ pub use observed::{
 pub use task::{
     Container, ContainerHealthCheck, Dependency, DependencyCondition, ImageReference, LinuxParameters,
     LogDestination, LogMode, PullIdentity, RoleSession, Secret, Task, TaskMetadata, Tmpfs, VolumeMount,
+    tasks_cgroup,
 };
 pub use vpc::{
     GatewayEndpoint, Interface, InterfaceKind, NetworkAcl, NetworkAclEntry, Peer, PeerGroup, Peering, Ports,

@@ -272,6 +272,6 @@ pub struct ListenerStatus {
 pub struct NamesStatus {
     /// The generation that they answer by.
     pub generation: u64,
-    /// Why a VPC that has a namespace has no DNS server, in words for a person.
+    /// Why a VPC that has a namespace has no DNS server or no metadata endpoint, in words for a person.
     pub error: Option<String>,
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,16 @@ pub struct Task {
     pub metadata: TaskMetadata,
     /// Whether the task shall end: SIGTERM, then after each container's `stop_timeout` SIGKILL.
     pub stop: bool,
+}
+
+/// The control group of all tasks of a state folder below the mounts, `landfall-<8 hexadecimal digits>`; a task's is
+/// `<its id>` below it, a container's `<its name>` below that. The digits come from the folder's path, so that two
+/// installations on one machine do not meet.
+pub fn tasks_cgroup(state: &Path) -> PathBuf {
+    let state = state.canonicalize().unwrap_or_else(|_| state.to_owned());
+    let digest = ring::digest::digest(&ring::digest::SHA256, state.as_os_str().as_bytes());
+    let digits: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    PathBuf::from(format!("landfall-{digits}"))
 }
 
 /// One container.
@@ -104,6 +116,9 @@ pub struct Container {
     /// Whether it trusts the local certificate authority.
     #[serde(default)]
     pub trust_ca: bool,
+    /// Its ARN, for the metadata endpoint.
+    #[serde(default)]
+    pub arn: String,
     /// The container's id at the metadata endpoint: nobody can guess it. Empty: it has none.
     #[serde(default)]
     pub endpoint: String,

@@ -1,11 +1,11 @@
-//! The reconciler: every VPC that shall have a DNS server and has a namespace gets its sockets, every other loses
-//! them. Sockets keep a namespace alive, so those of a namespace that went are closed at the next look.
+//! The reconciler: every VPC that has a namespace gets the sockets of its DNS server, if it shall have one, and of the
+//! task metadata endpoint; every other loses them. Sockets keep a namespace alive, so those of a namespace that went are closed at the next look.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{SocketAddrV4, TcpListener};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ use types::{PartId, VpcId};
 use crate::Taken;
 use sys::netlink::Netlink;
 
-use crate::serve::{Sockets, Source, serve};
+use crate::metadata::{self, Metadata};
+use crate::serve::{PORT, Sockets, Source, listener, serve};
 use crate::upstream::Upstream;
 
 /// From one look at the namespaces to the next while a VPC still waits for its own.
@@ -32,15 +33,17 @@ const LATER: Duration = Duration::from_secs(1);
 struct Open {
     /// The namespace that the sockets are in: its device and inode.
     namespace: (u64, u64),
-    servers: BTreeMap<Ipv4Addr, JoinSet<io::Result<()>>>,
+    servers: BTreeMap<SocketAddrV4, JoinSet<io::Result<()>>>,
 }
 
-/// Keeps the sockets as the part says, for ever.
-pub(crate) async fn keep(folder: PathBuf, mut taken: watch::Receiver<Arc<Taken>>, news: News) {
+/// Keeps the sockets as the part says, for ever. `state` has the namespaces below netns/ and the tasks below tasks/.
+pub(crate) async fn keep(state: &Path, mut taken: watch::Receiver<Arc<Taken>>, news: News) {
     let mut open = BTreeMap::new();
+    let offer = Offer { taken: taken.clone(), metadata: Arc::new(Metadata::new(state)) };
+    let folder = state.join("netns");
     loop {
         let now = taken.borrow_and_update().clone();
-        let outcome = reconcile(&mut open, &folder, &now, &taken).await;
+        let outcome = reconcile(&mut open, &folder, &now, &offer).await;
         let settled = outcome.error.is_none() && outcome.waiting == 0;
         news.publish(match &now.names {
             Some(_) => Observation::Names(NamesStatus { generation: now.generation, error: outcome.error }),
@@ -56,25 +59,54 @@ pub(crate) async fn keep(folder: PathBuf, mut taken: watch::Receiver<Arc<Taken>>
     }
 }
 
+/// What servers answer by.
+struct Offer {
+    taken: watch::Receiver<Arc<Taken>>,
+    metadata: Arc<Metadata>,
+}
+
+/// A server's sockets.
+enum Bound {
+    Dns(Sockets),
+    Metadata(TcpListener),
+}
+
+impl Bound {
+    /// Makes them in the calling thread's namespace.
+    fn bind(address: SocketAddrV4) -> io::Result<Self> {
+        match address {
+            metadata::ADDRESS => listener(address).map(Self::Metadata),
+            _ => Sockets::bind(*address.ip()).map(Self::Dns),
+        }
+    }
+
+    fn start(self, vpc: VpcId, offer: &Offer) -> JoinSet<io::Result<()>> {
+        let (taken, mut server) = (offer.taken.clone(), JoinSet::new());
+        match self {
+            Self::Dns(sockets) => {
+                server.spawn(serve(sockets, Source { vpc, taken, upstream: Upstream::default() }));
+            }
+            Self::Metadata(socket) => {
+                let metadata = offer.metadata.clone();
+                server.spawn(metadata::server::serve(
+                    socket,
+                    metadata::server::Source { vpc, taken, metadata },
+                ));
+            }
+        }
+        server
+    }
+}
+
 struct Outcome {
     /// VPCs that have no namespace yet, or one without a server's address.
     waiting: usize,
     error: Option<String>,
 }
 
-async fn reconcile(
-    open: &mut BTreeMap<VpcId, Open>,
-    folder: &Path,
-    now: &Taken,
-    taken: &watch::Receiver<Arc<Taken>>,
-) -> Outcome {
-    let wanted: BTreeMap<&VpcId, &VpcNames> = now
-        .names
-        .iter()
-        .flat_map(|names| &names.vpcs)
-        .filter(|vpc| vpc.enabled)
-        .map(|vpc| (&vpc.vpc, vpc))
-        .collect();
+async fn reconcile(open: &mut BTreeMap<VpcId, Open>, folder: &Path, now: &Taken, offer: &Offer) -> Outcome {
+    let wanted: BTreeMap<&VpcId, &VpcNames> =
+        now.names.iter().flat_map(|names| &names.vpcs).map(|vpc| (&vpc.vpc, vpc)).collect();
     let unwanted: Vec<VpcId> = open.keys().filter(|vpc| !wanted.contains_key(vpc)).cloned().collect();
     for vpc in unwanted {
         close(open, &vpc).await;
@@ -91,7 +123,7 @@ async fn reconcile(
             close(open, vpc).await;
         }
         let entry = open.entry(vpc.clone()).or_insert_with(|| Open { namespace, servers: BTreeMap::new() });
-        match adjust(entry, &path, names, taken).await {
+        match adjust(entry, &path, names, offer).await {
             Ok(complete) if !complete => outcome.waiting += 1,
             Ok(_) => (),
             Err(error) => {
@@ -122,13 +154,9 @@ async fn end(mut server: JoinSet<io::Result<()>>) {
 }
 
 /// Opens and closes servers; gives whether all are open. An address that is not there yet is waited for.
-async fn adjust(
-    open: &mut Open,
-    path: &Path,
-    names: &VpcNames,
-    taken: &watch::Receiver<Arc<Taken>>,
-) -> Result<bool, String> {
-    let wanted: BTreeSet<Ipv4Addr> = names.servers.iter().copied().collect();
+async fn adjust(open: &mut Open, path: &Path, names: &VpcNames, offer: &Offer) -> Result<bool, String> {
+    let dns = names.servers.iter().filter(|_| names.enabled).map(|address| SocketAddrV4::new(*address, PORT));
+    let wanted: BTreeSet<SocketAddrV4> = dns.chain([metadata::ADDRESS]).collect();
     let mut kept = BTreeMap::new();
     for (address, mut server) in std::mem::take(&mut open.servers) {
         // A server ends by itself only when it could not begin: it is made again.
@@ -140,17 +168,18 @@ async fn adjust(
         }
     }
     open.servers = kept;
-    let missing: Vec<Ipv4Addr> =
+    let missing: Vec<SocketAddrV4> =
         wanted.into_iter().filter(|address| !open.servers.contains_key(address)).collect();
     if missing.is_empty() {
         return Ok(true);
     }
     let bind = || -> Result<Vec<_>, sys::Error> {
         let there = Netlink::open()?.addresses()?;
-        let is_there = |address: &Ipv4Addr| there.iter().any(|found| found.address.addr() == *address);
+        let is_there =
+            |address: &SocketAddrV4| there.iter().any(|found| found.address.addr() == *address.ip());
         Ok(missing
             .iter()
-            .map(|address| (*address, is_there(address).then(|| Sockets::bind(*address))))
+            .map(|address| (*address, is_there(address).then(|| Bound::bind(*address))))
             .collect())
     };
     let (mut refused, mut complete) = (None, true);
@@ -162,14 +191,10 @@ async fn adjust(
         };
         match sockets {
             Ok(sockets) => {
-                let source =
-                    Source { vpc: names.vpc.clone(), taken: taken.clone(), upstream: Upstream::default() };
-                let mut server = JoinSet::new();
-                server.spawn(serve(sockets, source));
-                open.servers.insert(address, server);
+                open.servers.insert(address, sockets.start(names.vpc.clone(), offer));
             }
             Err(cause) => {
-                refused = Some(format!("{}: no DNS server at {address}, port 53: {cause}", names.vpc));
+                refused = Some(format!("{}: nothing answers at {address}: {cause}", names.vpc));
             }
         }
     }

@@ -1,4 +1,5 @@
-//! DNS in every VPC: the server that a VPC's hosts find at its base address + 2 and at 169.254.169.253.
+//! What a VPC's hosts find at its own addresses: DNS at base + 2 and at 169.254.169.253, and for tasks their metadata and
+//! credentials at 169.254.170.2 ([`metadata`]).
 //!
 //! A query takes this path: [`serve`] reads it in the VPC's namespace, [`query`] takes it apart, [`zone`] looks the
 //! name up, [`answer`] writes the response. A name that the part does not hold does not exist; with the internet on it is
@@ -6,11 +7,13 @@
 
 mod answer;
 mod desk;
+mod metadata;
 mod query;
 mod serve;
 mod upstream;
 mod zone;
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +21,7 @@ use std::time::Duration;
 use desired::role::{News, RoleDir, RoleError, answer as answer_socket};
 use desired::{Body, Part};
 use tokio::sync::{Notify, watch};
-use types::PartId;
+use types::{PartId, VpcId};
 
 pub use answer::{Answer, Transport, answer};
 pub use zone::{Found, Tables, View};
@@ -61,6 +64,13 @@ impl Taken {
         let tables = names.as_ref().map(Tables::new).unwrap_or_default();
         Ok(Self { generation: part.generation, names, tables })
     }
+
+    /// A VPC's DNS servers; none when it has none.
+    pub(crate) fn dns_servers(&self, vpc: &VpcId) -> Vec<Ipv4Addr> {
+        let mut vpcs = self.names.iter().flat_map(|names| &names.vpcs);
+        let of = vpcs.find(|names| names.vpc == *vpc && names.enabled);
+        of.map(|names| names.servers.clone()).unwrap_or_default()
+    }
 }
 
 /// Plays the role in `dir` (see [`desired::role`]) until it is told to stop; the namespaces are in `state`/netns.
@@ -80,7 +90,7 @@ pub fn run(dir: &Path, state: &Path) -> Result<(), Error> {
     answer_socket(&role, news.clone(), move |part| apply(&sender, part), move || stopping.notify_one())?;
     runtime.block_on(async {
         tokio::select! {
-            () = desk::keep(state.join("netns"), receiver, news) => (),
+            () = desk::keep(state, receiver, news) => (),
             () = stop.notified() => (),
         }
         // The thread that was told to stop has its answer to send yet.

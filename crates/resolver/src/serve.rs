@@ -20,7 +20,7 @@ use crate::upstream::Upstream;
 use crate::{Answer, Taken, Transport, answer};
 
 /// The port of DNS.
-const PORT: u16 = 53;
+pub(crate) const PORT: u16 = 53;
 
 /// Connections that one address serves at a time; the others wait in the kernel. One VPC cannot use up what the
 /// others need.
@@ -47,14 +47,20 @@ impl Sockets {
     /// well, in a namespace that never had an address (`__inet_bind` finds no local table then, and takes the address for a
     /// broadcast one), but such a socket's answers go out from another address, and clients do not know them.
     pub(crate) fn bind(address: Ipv4Addr) -> io::Result<Self> {
+        let address = SocketAddrV4::new(address, PORT);
         let udp = one(SockType::Datagram, address)?;
-        let tcp = one(SockType::Stream, address)?;
-        listen(&tcp, Backlog::new(256)?)?;
-        Ok(Self { udp: udp.into(), tcp: tcp.into() })
+        Ok(Self { udp: udp.into(), tcp: listener(address)? })
     }
 }
 
-fn one(kind: SockType, address: Ipv4Addr) -> io::Result<OwnedFd> {
+/// A listening socket in the calling thread's namespace.
+pub(crate) fn listener(address: SocketAddrV4) -> io::Result<TcpListener> {
+    let tcp = one(SockType::Stream, address)?;
+    listen(&tcp, Backlog::new(256)?)?;
+    Ok(tcp.into())
+}
+
+fn one(kind: SockType, address: SocketAddrV4) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let fd = socket(AddressFamily::Inet, kind, flags, None)?;
     if kind == SockType::Stream {
@@ -62,7 +68,7 @@ fn one(kind: SockType, address: Ipv4Addr) -> io::Result<OwnedFd> {
         // resolvers share one.
         setsockopt(&fd, sockopt::ReuseAddr, &true)?;
     }
-    bind(fd.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(address, PORT)))?;
+    bind(fd.as_raw_fd(), &SockaddrIn::from(address))?;
     Ok(fd)
 }
 

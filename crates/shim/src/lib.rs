@@ -9,6 +9,7 @@
 //! `exit.json`, the last status of all, with which the task is over; `helpers.lock`, held by helpers; `logs/`, which stay; `containers/<name>/`, the
 //! overlay and the OCI bundle of a container, removed at the end.
 
+mod aws;
 mod clean;
 mod create;
 mod events;

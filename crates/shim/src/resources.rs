@@ -16,13 +16,12 @@ use crate::{Error, Result};
 /// After SIGKILL, processes end at once; only a hung file system holds one this long.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The control group of all tasks of a state folder, `landfall-<8 hexadecimal digits>`. The digits come from the
-/// folder's path, so that two installations on one machine do not meet. No shim removes it.
+/// The control group of all tasks of a state folder (see [`desired::tasks_cgroup`]). No shim removes it.
 ///
 /// # Errors
 /// When the machine has no control groups.
 pub fn tasks_cgroup(state: &Path) -> Result<Cgroup> {
-    Ok(Cgroup::new(Layout::of_this_machine()?, root_name(state)))
+    Ok(Cgroup::new(Layout::of_this_machine()?, desired::tasks_cgroup(state)))
 }
 
 /// A task's control group; its containers' lie below it.
@@ -30,19 +29,11 @@ pub fn tasks_cgroup(state: &Path) -> Result<Cgroup> {
 /// # Errors
 /// When the machine has no control groups.
 pub fn task_cgroup(state: &Path, task: &str) -> Result<Cgroup> {
-    Ok(Cgroup::new(Layout::of_this_machine()?, root_name(state).join(task)))
+    Ok(Cgroup::new(Layout::of_this_machine()?, desired::tasks_cgroup(state).join(task)))
 }
 
 pub(crate) fn container_cgroup(state: &Path, task: &str, container: &str) -> Result<Cgroup> {
-    Ok(Cgroup::new(Layout::of_this_machine()?, root_name(state).join(task).join(container)))
-}
-
-fn root_name(state: &Path) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    let state = state.canonicalize().unwrap_or_else(|_| state.to_owned());
-    let digest = ring::digest::digest(&ring::digest::SHA256, state.as_os_str().as_bytes());
-    let digits: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    PathBuf::from(format!("landfall-{digits}"))
+    Ok(Cgroup::new(Layout::of_this_machine()?, desired::tasks_cgroup(state).join(task).join(container)))
 }
 
 /// The limits of the whole task, from the task definition's `cpu` and `memory`.
@@ -188,7 +179,8 @@ mod tests {
 
     #[test]
     fn two_state_folders_have_two_groups_with_eight_digits() {
-        let (a, b) = (root_name(Path::new("/nowhere/a")), root_name(Path::new("/nowhere/b")));
+        let (a, b) =
+            (desired::tasks_cgroup(Path::new("/nowhere/a")), desired::tasks_cgroup(Path::new("/nowhere/b")));
         assert_ne!(a, b);
         let name = a.to_str().unwrap();
         assert_eq!(name.len(), "landfall-".len() + 8);

@@ -90,7 +90,7 @@ impl Layout {
     }
 
     /// The mount that holds a controller.
-    fn holding(&self, controller: &str) -> Result<&Path> {
+    pub(crate) fn holding(&self, controller: &str) -> Result<&Path> {
         match self {
             Layout::V2(mount) => Ok(mount),
             Layout::V1(hierarchies) => hierarchies
@@ -125,6 +125,11 @@ impl Cgroup {
         Self { layout, name: name.strip_prefix("/").unwrap_or(name).to_owned() }
     }
 
+    /// How the machine's groups are laid out.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// The path below the mounts, with a slash in front, as OCI's `cgroupsPath` has it.
     pub fn oci_path(&self) -> PathBuf {
         Path::new("/").join(&self.name)
@@ -134,7 +139,7 @@ impl Cgroup {
         self.layout.mounts().into_iter().map(|mount| mount.join(&self.name)).collect()
     }
 
-    fn folder(&self, controller: &str) -> Result<PathBuf> {
+    pub(crate) fn folder(&self, controller: &str) -> Result<PathBuf> {
         Ok(self.layout.holding(controller)?.join(&self.name))
     }
 

@@ -16,5 +16,6 @@ pub mod nflog;
 pub mod nft;
 pub mod process;
 pub mod signals;
+pub mod usage;
 
 pub use error::{Error, Result};

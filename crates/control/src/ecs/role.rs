@@ -3,6 +3,7 @@
 use store::{Snapshot, Tx};
 use wire::ApiError;
 
+use super::client;
 use crate::Context;
 use crate::iam::service_linked_role::{self, LinkedService};
 use crate::iam::{self, Asker};
@@ -10,6 +11,23 @@ use crate::iam::{self, Asker};
 /// Makes the service-linked role `AWSServiceRoleForECS` when the account uses the service for the first time.
 pub(super) fn ensure_service_linked(rows: &mut Tx, context: &Context) {
     service_linked_role::ensure(rows, &context.account, LinkedService::Ecs, context.now);
+}
+
+/// A role that a task definition or a call names for a task; nothing when it is empty.
+///
+/// # Errors
+/// When it is no role's ARN, or the caller may not pass it.
+pub(crate) fn take(
+    rows: &Snapshot,
+    context: &Context,
+    role_arn: Option<String>,
+) -> Result<Option<String>, ApiError> {
+    let Some(role_arn) = role_arn.filter(|arn| !arn.is_empty()) else { return Ok(None) };
+    if !is_role_arn(&role_arn) {
+        return Err(client("Role is not valid"));
+    }
+    may_pass(rows, context, &role_arn)?;
+    Ok(Some(role_arn))
 }
 
 /// Whether a text has the form of a role's ARN.

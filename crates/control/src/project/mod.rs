@@ -5,6 +5,7 @@ mod load_balancer;
 mod names;
 mod reference;
 pub mod task;
+mod task_metadata;
 mod topology;
 pub mod vpc;
 

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use desired::{
-    Container, ContainerHealthCheck, Dependency, ImageReference, LinuxParameters, PullIdentity, TaskMetadata,
-    Tmpfs, VolumeMount,
+    Container, ContainerHealthCheck, Dependency, ImageReference, LinuxParameters, PullIdentity, Tmpfs,
+    VolumeMount,
 };
 use store::Snapshot;
 use types::{AccountId, Region, TaskId};
 
+use super::task_metadata;
 use crate::Settings;
 use crate::ecs::ContainerDefinition;
 use crate::ecs::task::Task;
@@ -39,10 +40,10 @@ pub fn project(rows: &Snapshot, settings: &Settings, id: &TaskId) -> Option<desi
             session_token: text(pull.map(|pull| &pull.session_token)),
             ca_certificate: settings.ca_certificate.clone(),
         },
-        role: None,
+        role: task_metadata::role(&task),
         volumes: definition.volumes.iter().map(|volume| volume.name.clone()).collect(),
         ephemeral_storage: task.ephemeral_storage,
-        metadata: TaskMetadata::default(),
+        metadata: task_metadata::metadata(rows, &task, &definition),
         stop: task.stop,
     })
 }
@@ -58,6 +59,8 @@ fn containers(settings: &Settings, task: &Task, definition: &TaskDefinition) -> 
         .containers
         .iter()
         .map(|container| Container {
+            arn: task_metadata::container_arn(task, &container.name),
+            endpoint: task_metadata::endpoint(task, &container.name),
             name: container.name.clone(),
             image: image(container),
             command: filled(&container.command),

@@ -10,8 +10,8 @@ use wire::ApiError;
 use crate::ec2::{interface, subnet};
 use crate::ecs::service::LoadBalancer;
 use crate::ecs::task::{
-    self, Container, ContainerStatus, DesiredStatus, Interface, LastStatus, PullSession, Target, TargetState,
-    Task,
+    self, Container, ContainerStatus, DesiredStatus, Interface, LastStatus, Target, TargetState, Task,
+    TaskSession,
 };
 use crate::ecs::task_definition::TaskDefinition;
 use crate::ecs::{AssignPublicIp, Network, Tags, uuid};
@@ -75,19 +75,17 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
     let failed = |cause| LaunchError::Interface { subnet: launch.subnet.to_owned(), cause };
     let subnet = subnet::get(rows, context, launch.subnet).map_err(failed)?;
     let arn = context.arn("ecs", format!("task/{}/{id}", launch.cluster)).to_string();
-    let pull = match definition.execution_role_arn.as_deref() {
-        None => None,
-        Some(role_arn) => {
-            let (account, region) = (&context.account, &context.region);
-            let key = session::mint_for_task(rows, account, region, role_arn, &arn, context.now)?;
-            Some(PullSession {
-                role_arn: role_arn.to_owned(),
-                access_key_id: key.access_key_id,
-                secret_access_key: key.secret_access_key,
-                session_token: key.session_token,
-            })
+    let mut roles = Vec::new();
+    for role_arn in [&definition.execution_role_arn, &definition.task_role_arn] {
+        let session = role_arn.as_deref().map(|role_arn| assume(rows, context, role_arn, &arn)).transpose();
+        match session {
+            Ok(session) => roles.push(session),
+            Err(refused) => {
+                forget(rows, &roles);
+                return Err(refused.into());
+            }
         }
-    };
+    }
     let attachment = uuid();
     let made = interface::create(
         rows,
@@ -104,9 +102,7 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
     let made = match made {
         Ok(made) => made,
         Err(cause) => {
-            if let Some(pull) = &pull {
-                rows.delete::<SessionKey>(&pull.access_key_id);
-            }
+            forget(rows, &roles);
             return Err(failed(cause));
         }
     };
@@ -119,6 +115,7 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
         id: uuid(),
         name: container.name.clone(),
         image: container.image.clone(),
+        endpoint: endpoint(),
         cpu: container.cpu,
         memory: container.memory,
         last_status: ContainerStatus::Pending,
@@ -127,6 +124,8 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
         exit_code: None,
         reason: None,
     });
+    let role = roles.pop().flatten();
+    let pull = roles.pop().flatten();
     Ok(rows.put(Task {
         account: context.account.clone(),
         region: context.region.clone(),
@@ -157,6 +156,8 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
         },
         containers: containers.collect(),
         pull,
+        role,
+        credentials_id: uuid(),
         targets: launch.load_balancers.iter().map(target).collect(),
         stop: false,
         ended: false,
@@ -172,4 +173,24 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
         stopped_reason: None,
         tags: launch.tags,
     }))
+}
+
+/// A session of a role for a task.
+fn assume(rows: &mut Tx, context: &Context, role_arn: &str, task: &str) -> Result<TaskSession, NotAssumable> {
+    let (account, region) = (&context.account, &context.region);
+    let key = session::mint_for_task(rows, account, region, role_arn, task, context.now)?;
+    Ok(TaskSession::new(role_arn, key))
+}
+
+/// Takes sessions back of which nobody was told.
+fn forget(rows: &mut Tx, sessions: &[Option<TaskSession>]) {
+    for session in sessions.iter().flatten() {
+        rows.delete::<SessionKey>(&session.access_key_id);
+    }
+}
+
+/// A container's id at the metadata endpoint, in the form of Fargate's: 32 hexadecimal digits, and a number of ten.
+fn endpoint() -> String {
+    let number = u32::from_str_radix(&types::random_hex(8), 16).unwrap_or_default();
+    format!("{}-{number:010}", types::random_hex(32))
 }

@@ -24,10 +24,11 @@ pub use decide::{Decision, ServiceView, TaskView, schedule};
 use crate::ec2::{interface, subnet};
 use crate::ecs::cluster::Cluster;
 use crate::ecs::service::{Deployment, PropagateTags, RolloutState, Service, ServiceStatus};
+use crate::ecs::task::session;
 use crate::ecs::task::{LastStatus, StopCode, TargetState, Task};
 use crate::ecs::{Tags, task_definition};
 use crate::elbv2::targets;
-use crate::{Context, Machine, SessionKey};
+use crate::{Context, Machine};
 use advance::{Effect, advance};
 use launch::Launch;
 
@@ -108,7 +109,16 @@ impl Pass<'_> {
         let report = self.machine.reports().tasks.get(&before.id).cloned();
         let mut task = (**before).clone();
         let effect = advance(&mut task, report.as_ref(), drained(rows, before), self.now);
-        if task == **before {
+        let moved = task != **before;
+        if !task.ended
+            && let Some(at) = session::renew(rows, &mut task, self.now)
+        {
+            self.wake_at(at);
+        }
+        if !moved {
+            if task != **before {
+                rows.put(task);
+            }
             return;
         }
         self.wake_at(self.now);
@@ -302,9 +312,7 @@ fn apply(rows: &mut Tx, context: &Context, task: &mut Task, effect: Option<Effec
         }
         Some(Effect::Release) => {
             interface::delete(rows, context, task.interface.id.as_str());
-            if let Some(pull) = task.pull.take() {
-                rows.delete::<SessionKey>(&pull.access_key_id);
-            }
+            session::release(rows, task);
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{Running, Shim, complain};
 use crate::helper::{CREATE, Helper, Report};
 use crate::logs::{self, Log, Stream};
 use crate::pull::{self, Pulled};
-use crate::{create, resources};
+use crate::{aws, create, resources};
 
 /// How long a container may take from its helper's start to its own program.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -44,7 +44,10 @@ impl Shim<'_> {
         let group = resources::container_cgroup(self.state, self.task.id.as_str(), &container.name)
             .map_err(|e| say(&e))?;
         let job = create::Job {
-            container: container.clone(),
+            container: Container {
+                environment: aws::environment(&self.task, container),
+                ..container.clone()
+            },
             image: image.config.clone(),
             rootfs: bundle.rootfs,
             runtime: bundle.runtime,

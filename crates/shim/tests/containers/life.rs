@@ -147,6 +147,41 @@ fn the_command_its_environment_and_its_folder_are_as_asked() {
 }
 
 #[test]
+fn a_container_is_told_where_it_runs_and_where_its_own_metadata_and_credentials_are() {
+    let world = World::new();
+    let (_, output) = world.finish(&["environment"]);
+    for want in ["AWS_EXECUTION_ENV=AWS_ECS_FARGATE\n", "AWS_REGION=", "AWS_DEFAULT_REGION="] {
+        assert!(output.contains(want), "{want} in {output}");
+    }
+    assert!(!output.contains("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"), "it has no role: {output}");
+
+    let environment = [("AWS_REGION", "eu-west-1"), ("ECS_CONTAINER_METADATA_URI_V4", "mine")];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let app = Container { environment, endpoint: "0a-1".to_owned(), ..container("app", &["environment"]) };
+    let mut wanted = world.task(vec![app]);
+    wanted.role = Some(desired::RoleSession {
+        id: "0b-2".to_owned(),
+        role_arn: "arn:aws:iam::000000000001:role/app".to_owned(),
+        access_key_id: "ASIAROLE".to_owned(),
+        secret_access_key: "hidden".to_owned(),
+        session_token: "token".to_owned(),
+        expires_at: types::Timestamp::now(),
+    });
+    let mut task = world.run(wanted);
+    task.wait_end();
+    let output = task.output("app");
+    for want in [
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/0b-2\n",
+        "AWS_REGION=eu-west-1\n",
+        "ECS_CONTAINER_METADATA_URI=http://169.254.170.2/v3/0a-1\n",
+        "ECS_CONTAINER_METADATA_URI_V4=http://169.254.170.2/v4/0a-1\n",
+    ] {
+        assert!(output.contains(want), "{want} in {output}");
+    }
+    assert!(!output.contains("ASIAROLE") && !output.contains("hidden"), "{output}");
+}
+
+#[test]
 fn the_end_of_an_essential_container_stops_the_others() {
     let world = World::new();
     let stop_timeout = Duration::from_secs(2);

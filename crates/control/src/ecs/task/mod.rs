@@ -2,6 +2,7 @@
 
 pub mod describe;
 pub mod run;
+pub mod session;
 pub mod stop;
 pub mod view;
 
@@ -12,6 +13,7 @@ use store::Row;
 use types::{AccountId, NetworkInterfaceId, PartId, Region, SubnetId, TaskId, Timestamp, VpcId};
 
 use super::tag::Tags;
+pub use session::TaskSession;
 
 /// The storage that Fargate gives without asking, in GiB ("Fargate task ephemeral storage").
 pub const EPHEMERAL_STORAGE: u32 = 20;
@@ -56,8 +58,14 @@ pub struct Task {
     pub interface: Interface,
     /// Its containers, in the order of the task definition.
     pub containers: Vec<Container>,
-    /// As whom its images are pulled.
-    pub pull: Option<PullSession>,
+    /// As whom its images are pulled, its secrets read and its logs written.
+    pub pull: Option<TaskSession>,
+    /// As whom its programs call AWS.
+    #[serde(default)]
+    pub role: Option<TaskSession>,
+    /// The last part of the path at which its programs are given `role`'s key pair; it stays when the pair is renewed.
+    #[serde(default)]
+    pub credentials_id: String,
     /// The target groups that it joins.
     pub targets: Vec<Target>,
     /// Whether the machine has been told to end it.
@@ -167,6 +175,9 @@ pub struct Container {
     pub memory: Option<u32>,
     /// PENDING, RUNNING or STOPPED.
     pub last_status: ContainerStatus,
+    /// Its id at the metadata endpoint.
+    #[serde(default)]
+    pub endpoint: String,
     /// Its id on the machine.
     pub runtime_id: String,
     /// The manifest's digest.
@@ -187,26 +198,6 @@ pub enum ContainerStatus {
     Running,
     /// It has ended, or never came to be.
     Stopped,
-}
-
-/// A session of the execution role.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PullSession {
-    /// The role's ARN.
-    pub role_arn: String,
-    /// The key pair's id.
-    pub access_key_id: String,
-    /// The secret key.
-    pub secret_access_key: String,
-    /// The token.
-    pub session_token: String,
-}
-
-impl std::fmt::Debug for PullSession {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // No secret reaches a log.
-        f.debug_struct("PullSession").field("role_arn", &self.role_arn).finish_non_exhaustive()
-    }
 }
 
 /// A task's place in a target group.
@@ -247,6 +238,12 @@ impl Task {
     /// Its ARN.
     pub fn arn(&self) -> String {
         super::arn(&self.account, &self.region, &format!("task/{}/{}", self.cluster, self.id))
+    }
+
+    /// The ARN of one of its containers.
+    pub fn container_arn(&self, container: &Container) -> String {
+        let resource = format!("container/{}/{}/{}", self.cluster, self.id, container.id);
+        super::arn(&self.account, &self.region, &resource)
     }
 
     /// Its cluster's ARN.

@@ -147,11 +147,7 @@ impl Task {
 
     fn container(&self, container: &Container) -> ContainerView {
         ContainerView {
-            container_arn: crate::ecs::arn(
-                &self.account,
-                &self.region,
-                &format!("container/{}/{}/{}", self.cluster, self.id, container.id),
-            ),
+            container_arn: self.container_arn(container),
             task_arn: self.arn(),
             name: container.name.clone(),
             image: container.image.clone(),

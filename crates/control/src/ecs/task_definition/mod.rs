@@ -42,6 +42,9 @@ pub struct TaskDefinition {
     pub ephemeral_storage: Option<EphemeralStorage>,
     /// In whose name the image is pulled.
     pub execution_role_arn: Option<String>,
+    /// As whom its containers' programs call AWS.
+    #[serde(default)]
+    pub task_role_arn: Option<String>,
     /// In units.
     pub cpu: u32,
     /// In MiB.
@@ -147,6 +150,7 @@ impl TaskDefinition {
             task_definition_arn: self.arn(),
             container_definitions: self.containers.clone(),
             family: self.family.clone(),
+            task_role_arn: self.task_role_arn.clone(),
             execution_role_arn: self.execution_role_arn.clone(),
             network_mode: "awsvpc",
             revision: self.revision,
@@ -175,6 +179,8 @@ struct TaskDefinitionView {
     task_definition_arn: String,
     container_definitions: Vec<ContainerDefinition>,
     family: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_role_arn: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     execution_role_arn: Option<String>,
     network_mode: &'static str,

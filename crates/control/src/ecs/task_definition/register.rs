@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use store::Tx;
-use wire::{ApiError, Empty as NoValue, False, OnlyDefault};
+use wire::{ApiError, False, OnlyDefault};
 
 use super::volume::{self, Volume};
 use super::{Compatibility, EphemeralStorage, OneTaskDefinition, RuntimePlatform, Status, TaskDefinition};
@@ -18,6 +18,7 @@ pub struct RegisterTaskDefinition {
     family: String,
     container_definitions: Vec<ContainerDefinition>,
     execution_role_arn: Option<String>,
+    task_role_arn: Option<String>,
     network_mode: Option<String>,
     #[serde(default)]
     requires_compatibilities: Vec<Compatibility>,
@@ -25,8 +26,6 @@ pub struct RegisterTaskDefinition {
     memory: Option<String>,
     tags: Option<Vec<Tag>>,
     runtime_platform: Option<RuntimePlatform>,
-    #[serde(default, rename = "taskRoleArn")]
-    _task_role_arn: OnlyDefault<NoValue>,
     #[serde(default)]
     volumes: Vec<Volume>,
     #[serde(default)]
@@ -69,13 +68,8 @@ pub fn register(
     if let Some(platform) = &request.runtime_platform {
         check_platform(platform)?;
     }
-    let execution_role_arn = request.execution_role_arn.filter(|arn| !arn.is_empty());
-    if execution_role_arn.as_deref().is_some_and(|arn| !role::is_role_arn(arn)) {
-        return Err(client("Role is not valid"));
-    }
-    if let Some(role_arn) = &execution_role_arn {
-        role::may_pass(rows, context, role_arn)?;
-    }
+    let execution_role_arn = role::take(rows, context, request.execution_role_arn)?;
+    let task_role_arn = role::take(rows, context, request.task_role_arn)?;
     let from_registry = |container: &ContainerDefinition| {
         let image = &container.image;
         project::task::image_reference(&context.settings, &context.account, &context.region, image)
@@ -100,6 +94,7 @@ pub fn register(
         volumes: request.volumes,
         ephemeral_storage: request.ephemeral_storage,
         execution_role_arn,
+        task_role_arn,
         cpu: size.cpu,
         memory: size.memory,
         runtime_platform: request.runtime_platform,

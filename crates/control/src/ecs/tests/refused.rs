@@ -81,12 +81,7 @@ fn task_definitions_that_cannot_be_are_refused() {
                 "ClientException",
                 "Container definitions should not be empty.",
             ),
-            (
-                register,
-                with(&good, "/taskRoleArn", json!("arn:aws:iam::000000000001:role/x")),
-                "InvalidParameterException",
-                "taskRoleArn: ",
-            ),
+            (register, with(&good, "/taskRoleArn", json!("app")), "ClientException", "Role is not valid"),
             (
                 register,
                 with(&good, "/runtimePlatform", json!({"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"})),

@@ -39,6 +39,8 @@ fn task(targets: usize) -> Task {
         },
         containers: Vec::new(),
         pull: None,
+        role: None,
+        credentials_id: String::new(),
         targets: vec![target; targets],
         stop: false,
         ended: false,

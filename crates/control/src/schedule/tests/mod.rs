@@ -2,5 +2,6 @@
 
 mod flow;
 mod life;
+mod roles;
 mod simulation;
 pub(crate) mod world;
