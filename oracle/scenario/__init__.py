@@ -1,6 +1,6 @@
 """What is called, in order: one stack from its VPC to its service, looked at, changed, and removed."""
 
-from . import ec2, ecr, ecs, elbv2, iam, network_insights, peering, ssm
+from . import ec2, ecr, ecs, elbv2, iam, network_insights, peering, secretsmanager, ssm
 
 STEPS = [
     *iam.STEPS,
@@ -15,5 +15,6 @@ STEPS = [
     *network_insights.STEPS,
     *ec2.REMOVE,
     *ssm.STEPS,
+    *secretsmanager.STEPS,
     *iam.REMOVE,
 ]

@@ -9,6 +9,7 @@ ecr = functools.partial(Step, "ecr")
 ecs = functools.partial(Step, "ecs")
 elbv2 = functools.partial(Step, "elbv2")
 iam = functools.partial(Step, "iam")
+secretsmanager = functools.partial(Step, "secretsmanager")
 ssm = functools.partial(Step, "ssm")
 sts = functools.partial(Step, "sts")
 

@@ -22,7 +22,7 @@ use crate::context::{Context, Principal, Settings};
 use crate::ec2::{nat_gateway, network_insights_analysis, vpc_endpoint, vpc_peering};
 use crate::elbv2::{load_balancer, targets};
 use crate::machine::Machine;
-use crate::{forget_old, schedule};
+use crate::{forget_old, schedule, secretsmanager};
 
 pub use hand_over::every_part;
 #[cfg(test)]
@@ -237,6 +237,7 @@ impl Reconciler {
                 if sweep {
                     forget_old(tx, now);
                     vpc_peering::forget_old(tx, now);
+                    secretsmanager::forget_deleted(tx, now);
                 }
                 let context = |account: &AccountId, region: &Region| own.context(account, region, now);
                 let scheduled = schedule::run(tx, context, &own.machine, now);
