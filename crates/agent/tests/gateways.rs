@@ -3,7 +3,8 @@
 
 mod topology;
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use agent::network::{INTERNET, NO_PUBLIC_ADDRESS, NO_SERVICE, NOT_ADDRESSED};
@@ -110,6 +111,31 @@ fn private_subnets_reach_the_internet_through_the_nat_gateway_alone() {
     world.network.apply(&vpc).unwrap();
     silent(&task0, WEB, 443);
     assert_eq!(get(&task0, LB0_PUBLIC, 80), "lb0 saw 198.18.0.20");
+}
+
+#[test]
+fn what_is_large_arrives_whole_through_both_gateways_and_over_a_longer_link_alike() {
+    const SIZE: usize = 24 << 20;
+    let (world, _vpc) = World::article();
+    let (internet, task0, lb0) = (world.internet(), world.path(TASK0), world.path(LB0));
+    for (from, to, address, port) in [(&task0, &internet, WEB, 443), (&lb0, &task0, TASK0_IP, 3000)] {
+        let address = SocketAddr::from((address, port));
+        let listener = netns::within(to, || TcpListener::bind(address).unwrap()).unwrap();
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_secs(20)).unwrap();
+        let sender = netns::within(from, connect).unwrap();
+        let sends = std::thread::spawn(move || {
+            let bytes: Vec<u8> = (0..=250).cycle().take(SIZE).collect();
+            (&sender).write_all(&bytes).unwrap();
+            bytes
+        });
+        let mut arrived = Vec::new();
+        listener.accept().unwrap().0.take(2 * SIZE as u64).read_to_end(&mut arrived).unwrap();
+        assert!(
+            arrived == sends.join().unwrap(),
+            "{address}: {} of {SIZE} bytes arrived as they were",
+            arrived.len()
+        );
+    }
 }
 
 #[test]

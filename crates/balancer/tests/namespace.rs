@@ -49,7 +49,8 @@ impl World {
         let far = sys::netns::open(&self.node()).unwrap();
         sys::netns::within(&self.outside(), || {
             let mut netlink = Netlink::open().unwrap();
-            let end = |name, last| VethEnd { name, mac: [2, 0, 0, 0, 0, last], mtu: 1500 };
+            let end =
+                |name, last| VethEnd { name, mac: [2, 0, 0, 0, 0, last], mtu: 1500, gso_ipv4_max: None };
             netlink.add_veth(&end("near", 1), &end("eth0", 2), far.as_fd()).unwrap();
             up("near", OUTSIDE);
         })

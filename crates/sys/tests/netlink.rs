@@ -30,6 +30,7 @@ fn what_is_added_is_listed_again_in_the_same_words_until_it_is_deleted() {
             name,
             mac: if name == "leg0" { mac } else { other },
             mtu: 9001,
+            gso_ipv4_max: Some(128 << 10),
         });
         netlink.add_veth(&ends[0], &ends[1], far_end.as_fd()).unwrap();
         assert!(netlink.add_veth(&ends[0], &ends[1], far_end.as_fd()).is_err());
@@ -91,7 +92,7 @@ fn what_is_added_is_listed_again_in_the_same_words_until_it_is_deleted() {
         netlink.delete_neighbour(&pinned).unwrap();
         netlink.delete_link("leg0").unwrap();
         for (near, far) in [("leg1", "eth1"), ("leg2", "eth2"), ("stays", "eth3")] {
-            let ends = [near, far].map(|name| VethEnd { name, mac: other, mtu: 1500 });
+            let ends = [near, far].map(|name| VethEnd { name, mac: other, mtu: 1500, gso_ipv4_max: None });
             netlink.add_veth(&ends[0], &ends[1], far_end.as_fd()).unwrap();
         }
         netlink.delete_links(["leg1", "gone", "leg2"]).unwrap();

@@ -14,7 +14,8 @@ use sys::netns;
 use sys::nft::{Base, Chain, Expression as E, Field, Hook, Kind, Operator, Table, Verdict};
 
 use super::plan::{
-    INTERNET_GATEWAY, INTERNET_GATEWAY_MAC, INTERNET_MAC, INTERNET_MTU, VPC_SIDE, router_sysctls,
+    GSO_IPV4_MAX, INTERNET_GATEWAY, INTERNET_GATEWAY_MAC, INTERNET_MAC, INTERNET_MTU, VPC_SIDE,
+    router_sysctls,
 };
 use super::{INTERNET, InternetPlan, Known, NamespacePlan, Network, NetworkError, converge, lock};
 
@@ -151,8 +152,10 @@ impl Network {
     pub(super) fn make_gateway(&self, plan: &InternetPlan, router: &mut Netlink) -> Result<(), NetworkError> {
         // The half of a gateway whose VPC's namespace was lost.
         converge::delete_links(&self.path(INTERNET), |name| name == plan.link)?;
-        let near = VethEnd { name: INTERNET_GATEWAY, mac: INTERNET_GATEWAY_MAC, mtu: INTERNET_MTU };
-        let far = VethEnd { name: &plan.link, mac: INTERNET_MAC, mtu: INTERNET_MTU };
+        let gso_ipv4_max = Some(GSO_IPV4_MAX);
+        let near =
+            VethEnd { name: INTERNET_GATEWAY, mac: INTERNET_GATEWAY_MAC, mtu: INTERNET_MTU, gso_ipv4_max };
+        let far = VethEnd { name: &plan.link, mac: INTERNET_MAC, mtu: INTERNET_MTU, gso_ipv4_max };
         Ok(router.add_veth(&near, &far, netns::open(&self.path(INTERNET))?.as_fd())?)
     }
 

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use sys::netlink::{Hop, Link, Netlink, VethEnd};
 use sys::netns;
 
-use super::plan::{NOWHERE, PEERING_MAC, VPC_MTU};
+use super::plan::{GSO_IPV4_MAX, NOWHERE, PEERING_MAC, VPC_MTU};
 use super::{Memory, NamespacePlan, Network, NetworkError, PeeringPlan, converge, lock};
 
 impl Network {
@@ -53,7 +53,12 @@ impl Network {
             let namespace = netns::open(&path)?;
             // One that leads to a router which was lost.
             converge::delete_links(&path, |name| name == plan.link)?;
-            let end = VethEnd { name: &plan.link, mac: PEERING_MAC, mtu: VPC_MTU };
+            let end = VethEnd {
+                name: &plan.link,
+                mac: PEERING_MAC,
+                mtu: VPC_MTU,
+                gso_ipv4_max: Some(GSO_IPV4_MAX),
+            };
             Ok(router.add_veth(&end, &end, namespace.as_fd())?)
         };
         Ok(if_there(make())?.is_some())

@@ -35,6 +35,9 @@ pub(super) const INTERNET_GATEWAY: &str = "igw0";
 pub(super) const INTERFACE: &str = "eth0";
 /// Inside a VPC and through a peering connection packets may be this long ("Network MTU for your EC2 instance").
 pub(super) const VPC_MTU: u32 = 9001;
+/// How much TCP crosses a link in one piece: each router asks its rules once for all of it, which carries half as much
+/// again in the same time as the kernel's 64 KiB. More gains nothing.
+pub(super) const GSO_IPV4_MAX: u32 = 128 << 10;
 /// To a NAT gateway ("NAT gateways") and a VPC endpoint ("AWS PrivateLink quotas") they may be this long.
 pub(super) const GATEWAY_MTU: u32 = 8500;
 /// Through an internet gateway they may not.

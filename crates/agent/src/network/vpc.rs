@@ -14,7 +14,9 @@ use sys::netns;
 use types::{NetworkInterfaceId, VpcEndpointId, VpcId};
 
 use super::flows::{Addresses, Standing};
-use super::plan::{GATEWAY_MAC, INTERFACE, INTERNET_GATEWAY, LOCAL_TABLE, NOWHERE, endpoint_link, leg_link};
+use super::plan::{
+    GATEWAY_MAC, GSO_IPV4_MAX, INTERFACE, INTERNET_GATEWAY, LOCAL_TABLE, NOWHERE, endpoint_link, leg_link,
+};
 use super::{LegPlan, Memory, Network, NetworkError, VpcPlan, compile, converge, lock, peering};
 
 /// The plan's legs by the name of their link, with the name of their namespace.
@@ -303,8 +305,9 @@ fn fill(leg: &LegPlan, router: BorrowedFd<'_>) -> Result<(), NetworkError> {
     }
     converge::settings(plan, true)?;
     let mut netlink = Netlink::open()?;
-    let near = VethEnd { name: INTERFACE, mac: leg.mac, mtu: leg.mtu };
-    let far = VethEnd { name: &leg.link, mac: GATEWAY_MAC, mtu: leg.mtu };
+    let gso_ipv4_max = Some(GSO_IPV4_MAX);
+    let near = VethEnd { name: INTERFACE, mac: leg.mac, mtu: leg.mtu, gso_ipv4_max };
+    let far = VethEnd { name: &leg.link, mac: GATEWAY_MAC, mtu: leg.mtu, gso_ipv4_max };
     netlink.add_veth(&near, &far, router)?;
     for link in ["lo", INTERFACE] {
         netlink.set_up(link)?;

@@ -28,6 +28,10 @@ pub struct VethEnd<'a> {
     pub mac: Mac,
     /// Its MTU in bytes.
     pub mtu: u32,
+    /// How many bytes of TCP the kernel may hand over in one piece, to be cut into segments only where that is needed
+    /// (`gso_ipv4_max_size` and `gro_ipv4_max_size` of ip-link(8), "BIG TCP"). None: 64 KiB. Kernels before 6.3 know no
+    /// more, and pass over it.
+    pub gso_ipv4_max: Option<u32>,
 }
 
 impl VethEnd<'_> {
@@ -38,6 +42,11 @@ impl VethEnd<'_> {
             LinkAttribute::Address(self.mac.to_vec()),
             LinkAttribute::Mtu(self.mtu),
         ];
+        if let Some(most) = self.gso_ipv4_max {
+            message
+                .attributes
+                .extend([LinkAttribute::GsoIpv4MaxSize(most), LinkAttribute::GroIpv4MaxSize(most)]);
+        }
         message
     }
 }

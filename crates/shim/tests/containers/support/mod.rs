@@ -48,7 +48,7 @@ impl World {
         let nowhere = world.state().join("netns/nowhere");
         sys::netns::create(&nowhere).unwrap();
         let far = sys::netns::open(&nowhere).unwrap();
-        let end = |name, last| VethEnd { name, mac: [2, 0, 0, 0, 0, last], mtu: 1500 };
+        let end = |name, last| VethEnd { name, mac: [2, 0, 0, 0, 0, last], mtu: 1500, gso_ipv4_max: None };
         let address = std::net::Ipv4Addr::new(198, 19, 0, 10);
         sys::netns::within(&world.state().join("netns").join(world.interface.as_str()), || {
             let mut netlink = Netlink::open().unwrap();

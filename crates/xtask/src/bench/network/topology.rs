@@ -145,7 +145,7 @@ impl Plain {
         for (path, _) in &ends {
             netns::create(path)?;
         }
-        let end = |n: u8| VethEnd { name: "eth0", mac: [0x0a, 2, 0, 0, 0, n], mtu: MTU };
+        let end = |n: u8| VethEnd { name: "eth0", mac: [0x0a, 2, 0, 0, 0, n], mtu: MTU, gso_ipv4_max: None };
         let far = netns::open(&ends[1].0)?;
         netns::within(&ends[0].0, || {
             Netlink::open()?.add_veth(&end(1), &end(2), std::os::fd::AsFd::as_fd(&far))
