@@ -115,7 +115,7 @@ fn open_files() -> u64 {
 }
 
 /// runc's words for why no process could be made.
-fn create_error(error: &dyn Error) -> String {
+pub(crate) fn create_error(error: &dyn Error) -> String {
     let text = chain(error);
     // What the executor found out comes back wrapped in libcontainer's own words.
     match text.find("exec: \"") {
@@ -124,7 +124,7 @@ fn create_error(error: &dyn Error) -> String {
     }
 }
 
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

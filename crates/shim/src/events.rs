@@ -1,7 +1,7 @@
 //! What a shim's main thread waits for: ended children, a wish to stop, helpers' reports, a deadline.
 
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,8 +11,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use sys::process::{Ended, reap};
-
-use crate::helper::Helper;
 
 /// The main thread's end.
 #[derive(Debug)]
@@ -54,10 +52,13 @@ impl Events {
         Ok((Self { signals, wake }, Bell(Arc::new(bell))))
     }
 
-    /// Waits until something happens, a helper reports, or the deadline has come.
-    pub(crate) fn wait(&mut self, helpers: &[&Helper], deadline: Option<Instant>) -> std::io::Result<Woken> {
-        let fds =
-            [self.signals.as_fd(), self.wake.as_fd()].into_iter().chain(helpers.iter().map(|h| h.as_fd()));
+    /// Waits until something happens, something can be read from a descriptor, or the deadline has come.
+    pub(crate) fn wait(
+        &mut self,
+        watched: &[BorrowedFd<'_>],
+        deadline: Option<Instant>,
+    ) -> std::io::Result<Woken> {
+        let fds = [self.signals.as_fd(), self.wake.as_fd()].into_iter().chain(watched.iter().copied());
         let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         let timeout = match deadline {
             // Rounded up, or the last millisecond would be spent in a busy loop.

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use sys::process::SealedSelf;
 
 use crate::pull::Pulled;
-use crate::{create, pull, resources};
+use crate::{create, exec, pull, resources};
 
 /// The longest job or report, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -32,6 +32,9 @@ const LONGEST: u64 = 16 << 20;
 pub(crate) const PULL: &str = "__pull";
 /// The name of the helper that makes containers.
 pub(crate) const CREATE: &str = "__create";
+
+/// The name of the helper that starts a further process in a container.
+pub(crate) const EXEC: &str = "__exec";
 
 /// What a helper says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -152,6 +155,7 @@ pub fn helper_main(mut arguments: impl Iterator<Item = String>) -> Option<ExitCo
     let work = match name.as_str() {
         PULL => work::<pull::Job>(|job, shim| pull::main(&job, shim)),
         CREATE => work::<create::Job>(|job, shim| create::main(&job, shim)),
+        EXEC => work::<exec::Job>(|job, shim| exec::main(&job, shim)),
         _ => return None,
     };
     Some(match work {

@@ -13,6 +13,7 @@ mod aws;
 mod clean;
 mod create;
 mod events;
+mod exec;
 mod executor;
 mod helper;
 pub mod logs;
@@ -23,6 +24,7 @@ mod seccomp;
 mod spec;
 mod task;
 mod user;
+mod volume;
 
 pub use clean::clean;
 pub use helper::helper_main;

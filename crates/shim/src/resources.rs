@@ -11,7 +11,7 @@ use nix::poll::{PollTimeout, poll};
 use sys::cgroup::{Cgroup, Layout, Limits};
 use sys::mount;
 
-use crate::{Error, Result};
+use crate::{Error, Result, volume};
 
 /// After SIGKILL, processes end at once; only a hung file system holds one this long.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
@@ -85,31 +85,13 @@ pub(crate) fn remove(dir: &Path, state: &Path, task: &str) -> Result<()> {
         mount::unmount(&mounted)?;
     }
     task_cgroup(state, task)?.remove()?;
-    for folder in [containers, volumes_folder(dir)] {
+    for folder in [containers, volume::folder(dir)] {
         match std::fs::remove_dir_all(&folder) {
             Err(cause) if cause.kind() != ErrorKind::NotFound => {
                 return Err(Error::File { path: folder, cause });
             }
             _ => (),
         }
-    }
-    Ok(())
-}
-
-/// Where the task's volumes lie, each a folder of its name.
-pub(crate) fn volumes_folder(dir: &Path) -> PathBuf {
-    dir.join("volumes")
-}
-
-/// Makes the task's volumes: empty, of root's, open to read ("Use bind mounts with Amazon ECS").
-pub(crate) fn make_volumes(dir: &Path, volumes: &[String]) -> Result<()> {
-    let well_named = |name: &&String| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
-    for name in volumes.iter().filter(well_named) {
-        let folder = volumes_folder(dir).join(name);
-        std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
-        std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).map_err(Error::file(&folder))?;
     }
     Ok(())
 }

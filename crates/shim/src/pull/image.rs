@@ -1,5 +1,7 @@
 //! An image: its index, its manifest, its configuration and its layers.
 
+use std::collections::BTreeMap;
+
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,9 @@ pub(crate) struct ImageConfig {
     pub(crate) user: String,
     pub(crate) working_dir: String,
     pub(crate) stop_signal: String,
+    /// Places that the image declares with `VOLUME`.
+    #[serde(default)]
+    pub(crate) volumes: Vec<String>,
 }
 
 impl ImageConfig {
@@ -71,6 +76,7 @@ struct Settings {
     user: Option<String>,
     working_dir: Option<String>,
     stop_signal: Option<String>,
+    volumes: Option<BTreeMap<String, serde_json::Value>>,
 }
 
 #[derive(Deserialize)]
@@ -189,6 +195,7 @@ fn settings(bytes: &[u8]) -> Result<(ImageConfig, Vec<Digest>), String> {
         user: settings.user.unwrap_or_default(),
         working_dir: settings.working_dir.unwrap_or_default(),
         stop_signal: settings.stop_signal.unwrap_or_default(),
+        volumes: settings.volumes.unwrap_or_default().into_keys().collect(),
     };
     let diff_ids = file.rootfs.diff_ids.iter().map(|text| digest(text)).collect::<Result<_, _>>()?;
     Ok((config, diff_ids))

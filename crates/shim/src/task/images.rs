@@ -1,6 +1,7 @@
 //! A task's images, each by a helper of its own.
 
 use std::collections::BTreeMap;
+use std::os::fd::AsFd;
 
 use desired::ImageReference;
 use sys::process::SealedSelf;
@@ -41,7 +42,7 @@ impl Shim<'_> {
         }
         let mut pulled = BTreeMap::new();
         while !helpers.is_empty() {
-            let watched: Vec<&Helper> = helpers.iter().map(|(_, helper)| helper).collect();
+            let watched: Vec<_> = helpers.iter().map(|(_, helper)| helper.as_fd()).collect();
             let woken = self.events.wait(&watched, None);
             let failed = match woken {
                 Err(cause) => Some(format!("CannotPullContainerError: {cause}")),

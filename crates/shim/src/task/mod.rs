@@ -1,23 +1,29 @@
 //! One task's life: pulling, starting, running, stopping, stopped.
 
+mod health;
 mod images;
+mod order;
 mod start;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use desired::role::{News, RoleDir, answer};
-use desired::{Body, Observation, Part, Task, TaskPhase, TaskStatus};
+use desired::{Body, Container, DependencyCondition, Observation, Part, Task, TaskPhase, TaskStatus};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sys::process::{Ended, SealedSelf};
 use types::Timestamp;
 
 use crate::events::Events;
-use crate::{Error, Result, clean, record, resources};
+use crate::helper::{EXEC, Helper};
+use crate::pull::Pulled;
+use crate::{Error, Result, clean, exec, record, resources, volume};
+use health::Checks;
+use order::{Awaited, Readiness, readiness};
 
 /// How long the last output of an ended container is waited for.
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
@@ -66,6 +72,8 @@ pub fn run(dir: &Path, state: &Path) -> Result<()> {
             task: *task,
             news: news.clone(),
             status,
+            published: None,
+            waiting: Vec::new(),
             events: &mut events,
             running,
             early,
@@ -92,6 +100,10 @@ struct Shim<'a> {
     task: Task,
     news: News,
     status: TaskStatus,
+    /// What was told last.
+    published: Option<TaskStatus>,
+    /// The containers that are not started yet.
+    waiting: Vec<Container>,
     events: &'a mut Events,
     /// The containers whose first process lives, by name.
     running: BTreeMap<String, Running>,
@@ -106,10 +118,25 @@ struct Running {
     essential: bool,
     stop_signal: Signal,
     stop_timeout: Duration,
+    /// Whether the stop signal was sent.
+    told: bool,
     /// When SIGKILL is due, once the stop signal was sent.
     kill_at: Option<Instant>,
+    /// When its program began.
+    started: Instant,
+    /// For how long its dependents wait for it.
+    patience: Duration,
+    /// Its health check, if it has one and is not told to end.
+    checks: Option<Checks>,
     /// Closed when both streams have ended.
     output: Receiver<()>,
+}
+
+impl Running {
+    /// Until when its dependents wait for it.
+    fn patience_ends(&self) -> Instant {
+        self.started + self.patience
+    }
 }
 
 /// Why a task does not run.
@@ -124,13 +151,11 @@ impl Shim<'_> {
     /// The whole life; the status it ends with is on disk, and all but the logs is gone.
     fn live(&mut self) -> Result<TaskStatus> {
         self.publish();
-        if let Err(Halt::Failed(why)) = self.begin() {
-            complain(&why);
-            self.status.execution_stopped_at.get_or_insert(Timestamp::now());
-            self.status.error = Some(why);
-            self.stop = true;
+        match self.begin() {
+            Ok((program, images)) => self.watch(&program, &images)?,
+            Err(Halt::Stopped) => (),
+            Err(Halt::Failed(why)) => self.fail(why),
         }
-        self.watch()?;
         let _no_helpers = resources::kill(self.dir, self.state, self.task.id.as_str())?;
         self.status.phase = TaskPhase::Stopped;
         record::write_exit(self.dir, &self.status)?;
@@ -138,14 +163,28 @@ impl Shim<'_> {
         Ok(self.status.clone())
     }
 
-    fn publish(&self) {
+    /// The task cannot start, in the words of ECS.
+    fn fail(&mut self, why: String) {
+        complain(&why);
+        self.status.execution_stopped_at.get_or_insert(Timestamp::now());
+        self.status.error.get_or_insert(why);
+        self.stop = true;
+    }
+
+    /// Tells the status, if it is another one than was told last.
+    fn publish(&mut self) {
+        if self.published.as_ref() == Some(&self.status) {
+            return;
+        }
         if let Err(error) = record::write_status(self.dir, &self.status) {
             complain(&error.to_string());
         }
         self.news.publish(Observation::Task(self.status.clone()));
+        self.published = Some(self.status.clone());
     }
 
-    fn begin(&mut self) -> std::result::Result<(), Halt> {
+    /// All that is done before the first container: the images, the control group, the volumes.
+    fn begin(&mut self) -> std::result::Result<(SealedSelf, BTreeMap<String, Pulled>), Halt> {
         if self.stop {
             return Err(Halt::Stopped);
         }
@@ -156,66 +195,197 @@ impl Shim<'_> {
         let group = resources::task_cgroup(self.state, self.task.id.as_str());
         group
             .and_then(|group| Ok(group.create(&resources::limits(&self.task))?))
-            .and_then(|()| resources::make_volumes(self.dir, &self.task.volumes))
+            .and_then(|()| volume::make(self.dir, &self.task.volumes))
             .map_err(|error| Halt::Failed(format!("CannotStartContainerError: {error}")))?;
-        for container in self.task.containers.clone() {
-            if self.stop {
-                return Err(Halt::Stopped);
-            }
-            let image = images.get(&container.name).ok_or(Halt::Stopped)?;
-            if let Err(why) = self.start(&program, &container, image) {
-                let why = format!("CannotStartContainerError: ResourceInitializationError: {why}");
-                if let Some(status) = self.status.containers.get_mut(&container.name) {
-                    status.reason = Some(why.clone());
-                }
-                return Err(Halt::Failed(why));
-            }
-            self.publish();
-        }
-        self.status.started_at = Some(Timestamp::now());
-        self.status.phase = TaskPhase::Running;
-        self.publish();
-        Ok(())
+        self.waiting = self.task.containers.clone();
+        Ok((program, images))
     }
 
-    /// Runs until the last container has ended; stops all when the task shall stop.
-    fn watch(&mut self) -> Result<()> {
-        while !self.running.is_empty() {
-            if self.stop && self.status.phase != TaskPhase::Stopping {
-                self.status.phase = TaskPhase::Stopping;
-                for running in self.running.values_mut() {
-                    let _ = kill(running.pid, running.stop_signal);
-                    running.kill_at = Some(Instant::now() + running.stop_timeout);
-                }
-                self.publish();
+    /// Starts containers as they may be, and runs until the last one has ended; stops all when the task shall stop.
+    fn watch(&mut self, program: &SealedSelf, images: &BTreeMap<String, Pulled>) -> Result<()> {
+        loop {
+            if !self.stop {
+                self.start_ready(program, images);
             }
-            let now = Instant::now();
-            for running in self.running.values_mut().filter(|r| r.kill_at.is_some_and(|at| at <= now)) {
-                let _ = kill(running.pid, Signal::SIGKILL);
-                running.kill_at = None;
+            if self.stop {
+                self.waiting.clear();
+                self.tell_to_end();
             }
-            let deadline = self.running.values().filter_map(|running| running.kill_at).min();
-            let woken = self.events.wait(&[], deadline).map_err(Error::file(self.dir))?;
+            if self.running.is_empty() && self.waiting.is_empty() {
+                return Ok(());
+            }
+            self.check_health(program);
+            self.publish();
+            let deadline = self.deadline();
+            let watched: Vec<_> = self
+                .running
+                .values()
+                .filter_map(|running| running.checks.as_ref()?.watched())
+                .flatten()
+                .collect();
+            let woken = self.events.wait(&watched, deadline).map_err(Error::file(self.dir))?;
             self.stop |= woken.stop;
-            let any = woken.ended.len();
             for child in woken.ended {
                 self.ended(child);
             }
-            if any > 0 && !self.running.is_empty() {
-                self.publish();
+            self.hear_checks();
+        }
+    }
+
+    /// Starts every container whose dependencies let it, and gives up those that never may.
+    fn start_ready(&mut self, program: &SealedSelf, images: &BTreeMap<String, Pulled>) {
+        let mut again = true;
+        while again && !self.stop {
+            again = false;
+            for container in std::mem::take(&mut self.waiting) {
+                match readiness(&container, |name| self.awaited(name)) {
+                    _ if self.stop => (),
+                    Readiness::Waiting => self.waiting.push(container),
+                    Readiness::Ready => {
+                        again = true;
+                        let Some(image) = images.get(&container.name) else { continue };
+                        if let Err(why) = self.start(program, &container, image) {
+                            let why =
+                                format!("CannotStartContainerError: ResourceInitializationError: {why}");
+                            self.give_up(&container, &why, None);
+                            if container.essential {
+                                self.fail(why);
+                            }
+                        }
+                        self.publish();
+                    }
+                    Readiness::Never(why) => {
+                        again = true;
+                        self.give_up(
+                            &container,
+                            &format!("CannotStartContainerError: {why}"),
+                            Some(order::NEVER_STARTED),
+                        );
+                        if container.essential {
+                            self.status.execution_stopped_at.get_or_insert(Timestamp::now());
+                            self.stop = true;
+                        }
+                    }
+                }
             }
         }
-        Ok(())
+        if self.waiting.is_empty() && !self.stop && self.status.phase == TaskPhase::Starting {
+            self.status.started_at = Some(Timestamp::now());
+            self.status.phase = TaskPhase::Running;
+        }
+    }
+
+    /// A container that is never going to run.
+    fn give_up(&mut self, container: &Container, why: &str, code: Option<i32>) {
+        complain(&format!("{}: {why}", container.name));
+        if let Some(status) = self.status.containers.get_mut(&container.name) {
+            status.reason = Some(why.to_owned());
+            status.exit_code = code;
+            status.finished_at = Some(Timestamp::now());
+        }
+    }
+
+    fn awaited(&self, name: &str) -> Option<Awaited<'_>> {
+        let overdue = self.running.get(name).is_some_and(|running| running.patience_ends() <= Instant::now());
+        Some(Awaited { status: self.status.containers.get(name)?, overdue })
+    }
+
+    /// Sends the stop signal to every container that nothing depends on any more, and SIGKILL to what has not heard it.
+    fn tell_to_end(&mut self) {
+        self.status.phase = TaskPhase::Stopping;
+        let runs: BTreeSet<String> = self.running.keys().cloned().collect();
+        let now = Instant::now();
+        for (name, running) in &mut self.running {
+            running.checks.iter_mut().for_each(Checks::kill);
+            running.checks = None;
+            if !running.told && order::may_stop(name, &self.task.containers, |other| runs.contains(other)) {
+                let _ = kill(running.pid, running.stop_signal);
+                running.told = true;
+                running.kill_at = Some(now + running.stop_timeout);
+            }
+            if running.kill_at.is_some_and(|at| at <= now) {
+                let _ = kill(running.pid, Signal::SIGKILL);
+                running.kill_at = None;
+            }
+        }
+    }
+
+    /// When something has to be done although nothing happens.
+    fn deadline(&self) -> Option<Instant> {
+        let awaited = |name: &str| self.running.get(name).map(Running::patience_ends);
+        let patience = self.waiting.iter().flat_map(|container| &container.depends_on);
+        let patience = patience
+            .filter(|on| on.condition != DependencyCondition::Start)
+            .filter_map(|on| awaited(&on.container));
+        let running = self.running.values();
+        running
+            .flat_map(|running| [running.kill_at, running.checks.as_ref().and_then(Checks::deadline)])
+            .flatten()
+            .chain(patience)
+            .min()
+    }
+
+    /// Starts the health checks that are due.
+    fn check_health(&mut self, program: &SealedSelf) {
+        for (name, running) in &mut self.running {
+            let Some(checks) = &mut running.checks else { continue };
+            let Some(command) = checks.due() else { continue };
+            let bundle = resources::containers_folder(self.dir).join(name);
+            let job = exec::Job {
+                container: name.clone(),
+                runtime: bundle.join("runtime"),
+                bundle,
+                command: command.to_vec(),
+                input: None,
+                terminal: None,
+            };
+            let begun = std::io::pipe().and_then(|(output, out)| {
+                let helper = Helper::start(
+                    program,
+                    EXEC,
+                    self.dir,
+                    &job,
+                    Some((out.try_clone()?.into(), out.into())),
+                )?;
+                checks.begin(helper, output)
+            });
+            if let Err(cause) = begun {
+                checks.postpone();
+                complain(&format!("{name}: the health check cannot be run: {cause}"));
+            }
+        }
+    }
+
+    fn hear_checks(&mut self) {
+        for (name, running) in &mut self.running {
+            let Some(checks) = &mut running.checks else { continue };
+            let Some(status) = self.status.containers.get_mut(name) else { continue };
+            if let Some(health) = checks.hear(status.health.as_ref(), |pid| self.early.remove(&pid)) {
+                status.health = Some(health);
+            }
+        }
+        if !self
+            .running
+            .values()
+            .any(|running| running.checks.as_ref().is_some_and(|c| c.watched().is_some()))
+        {
+            // Nobody is left whose process is not known yet.
+            self.early.clear();
+        }
     }
 
     /// A child has ended: a container's first process, a helper, or an orphan.
     fn ended(&mut self, child: Ended) {
         let name =
             self.running.iter().find(|(_, running)| running.pid == child.pid).map(|(name, _)| name.clone());
-        let Some((name, running)) = name.and_then(|name| self.running.remove_entry(&name)) else {
-            self.early.insert(child.pid, child.code);
+        let Some((name, mut running)) = name.and_then(|name| self.running.remove_entry(&name)) else {
+            let mut checks = self.running.values_mut().filter_map(|running| running.checks.as_mut());
+            if !checks.any(|checks| checks.ended(child.pid, child.code)) {
+                self.early.insert(child.pid, child.code);
+            }
             return;
         };
+        running.checks.iter_mut().for_each(Checks::kill);
         // With its first process all others of the container have ended, so the pipes close now.
         let _ = running.output.recv_timeout(LAST_OUTPUT);
         let kills = resources::container_cgroup(self.state, self.task.id.as_str(), &name)
@@ -227,6 +397,7 @@ impl Shim<'_> {
         if let Some(status) = self.status.containers.get_mut(&name) {
             status.running = false;
             status.exit_code = Some(child.code);
+            status.finished_at = Some(Timestamp::now());
             if child.code == 128 + Signal::SIGKILL as i32 && kills > 0 {
                 status.reason = Some("OutOfMemoryError: Container killed due to memory usage".to_owned());
             }

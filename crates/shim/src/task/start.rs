@@ -1,19 +1,22 @@
 //! One container, from its mounts to its own program.
 
 use std::io::PipeReader;
+use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use desired::Container;
+use desired::{Container, ContainerHealth, ContainerHealthStatus};
 use nix::unistd::Pid;
 use sys::process::{Ended, SealedSelf};
-use types::random_hex;
+use types::{Timestamp, random_hex};
 
+use super::health::Checks;
+use super::order::START_TIMEOUT;
 use super::{Running, Shim, complain};
 use crate::helper::{CREATE, Helper, Report};
 use crate::logs::{self, Log, Stream};
 use crate::pull::{self, Pulled};
-use crate::{aws, create, resources};
+use crate::{aws, create, resources, volume};
 
 /// How long a container may take from its helper's start to its own program.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -34,8 +37,11 @@ impl Shim<'_> {
         if !well_named(&container.name) {
             return Err(format!("a container cannot be named '{}'", container.name.escape_default()));
         }
+        let created_at = Timestamp::now();
         let layers: Vec<_> = image.layers.iter().map(|layer| pull::snapshot(self.state, layer)).collect();
         let bundle = resources::Bundle::mount(self.dir, &container.name, &layers).map_err(|e| say(&e))?;
+        volume::fill(self.dir, &container.mounts, &image.config.volumes, &bundle.rootfs)
+            .map_err(|e| say(&e))?;
         let hostname = hostname(image.address, &self.task.pull.region);
         bundle.name(&hostname, image.address).map_err(|e| say(&e))?;
         let log = Log::open(self.dir, &container.name).map_err(|e| say(&e))?;
@@ -52,13 +58,12 @@ impl Shim<'_> {
             rootfs: bundle.rootfs,
             runtime: bundle.runtime,
             etc: bundle.etc,
-            volumes: resources::volumes_folder(self.dir),
+            volumes: volume::folder(self.dir),
             bundle: bundle.folder,
             network: self.state.join("netns").join(self.task.interface.as_str()),
             cgroup: group.oci_path(),
             hostname,
         };
-        self.early.clear();
         let helper = Helper::start(program, CREATE, self.dir, &job, Some((out.into(), err.into())))
             .map_err(|e| say(&e))?;
         let output = pump(stdout, stderr, &log).map_err(|e| say(&e))?;
@@ -74,12 +79,24 @@ impl Shim<'_> {
             stop_signal: image.config.stop_signal(),
             stop_timeout: container.stop_timeout,
             kill_at: None,
+            told: false,
+            started: Instant::now(),
+            patience: container.start_timeout.unwrap_or(START_TIMEOUT),
+            checks: container.health_check.clone().map(Checks::new),
             output,
         };
         self.running.insert(container.name.clone(), running);
         if let Some(status) = self.status.containers.get_mut(&container.name) {
             status.runtime_id = random_hex(32) + &random_hex(32);
             status.running = true;
+            status.created_at = Some(created_at);
+            status.started_at = Some(Timestamp::now());
+            status.health = container.health_check.as_ref().map(|_| ContainerHealth {
+                status: ContainerHealthStatus::Unknown,
+                since: Timestamp::now(),
+                exit_code: None,
+                output: String::new(),
+            });
         }
         if let Some(code) = self.early.remove(&pid) {
             self.ended(Ended { pid, code });
@@ -92,7 +109,8 @@ impl Shim<'_> {
         let deadline = Instant::now() + START_LIMIT;
         let (mut pid, mut failed) = (None, None);
         loop {
-            let woken = self.events.wait(&[&helper], Some(deadline)).map_err(|error| error.to_string())?;
+            let woken =
+                self.events.wait(&[helper.as_fd()], Some(deadline)).map_err(|error| error.to_string())?;
             self.stop |= woken.stop;
             for child in woken.ended {
                 self.ended(child);

@@ -6,8 +6,11 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod death;
+mod health;
 mod isolation;
 mod life;
+mod order;
 mod pulling;
 #[allow(unreachable_pub, reason = "a module of tests has no public")]
 mod support;
+mod volumes;

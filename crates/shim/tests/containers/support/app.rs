@@ -60,6 +60,8 @@ fn main() {
             Ok(()) => println!("{path}: written"),
             Err(error) => println!("{path}: {:?} {error}", error.kind()),
         }),
+        // Exit code 0 when the file is there.
+        "exists" => std::process::exit(i32::from(!std::path::Path::new(argument(2)).exists())),
         "forever" => forever(),
         "trap" => {
             unsafe { signal(SIGTERM, on_term as *const () as usize) };
