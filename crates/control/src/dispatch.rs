@@ -12,6 +12,7 @@ use wire::{ApiError, DecodeError, Input, Protocol, Tree};
 
 use crate::answered::Answered;
 use crate::context::{Auth, Context, Principal, Settings};
+use crate::disk::Threads;
 use crate::ec2::{absent, default_vpc, vpc_endpoint};
 use crate::iam;
 use crate::machine::Machine;
@@ -34,6 +35,9 @@ pub struct Api {
     pub settings: Arc<Settings>,
     /// What the machine reports.
     pub machine: Arc<Machine>,
+    /// What CloudWatch Logs holds.
+    pub events: Arc<::logs::Store>,
+    threads: Threads,
     keys: SigningKeys,
 }
 
@@ -45,13 +49,18 @@ struct Call {
 }
 
 impl Api {
-    /// Over an open store.
-    pub fn new(store: Arc<Store>, settings: Arc<Settings>, machine: Arc<Machine>) -> Self {
-        Self { store, settings, machine, keys: SigningKeys::new() }
+    /// Over an open store of rows and one of log events.
+    pub fn new(
+        store: Arc<Store>,
+        settings: Arc<Settings>,
+        machine: Arc<Machine>,
+        events: Arc<::logs::Store>,
+    ) -> Self {
+        Self { store, settings, machine, events, threads: Threads::start(), keys: SigningKeys::new() }
     }
 
     /// Answers one request. `done` is called with the response: at once for a reading call, on the writer's thread
-    /// for a changing one, when its rows are on disk. A [`VpcEndpointId`] among the request's extensions is the endpoint
+    /// for a changing one, when its rows are on disk, and on a thread for the disk for one of log events. A [`VpcEndpointId`] among the request's extensions is the endpoint
     /// that it came through.
     pub fn answer(&self, request: &Request<Bytes>, done: impl FnOnce(Response<Bytes>) + Send + 'static) {
         let request_id = request_id();
@@ -97,6 +106,15 @@ impl Api {
                 Ok(body) => protocol.success(&request_id, body),
                 Err(error) => protocol.error(service.xmlns(), &request_id, &error),
             }),
+            Handler::Disk(handler) => {
+                let events = self.events.clone();
+                self.threads.submit(move || {
+                    done(match handler(&rows, &context, &events, call.input) {
+                        Ok(body) => protocol.success(&request_id, body),
+                        Err(error) => protocol.error(service.xmlns(), &request_id, &error),
+                    });
+                });
+            }
             Handler::Write(handler) => {
                 let retry = retry_key(request, &context, operation);
                 let run = move |tx: &mut store::Tx| -> Result<(String, Vec<u8>), ApiError> {

@@ -8,6 +8,7 @@ mod answered;
 pub mod autoscaling;
 pub mod cloudwatch;
 mod context;
+mod disk;
 mod dispatch;
 pub mod ec2;
 pub mod ecr;
@@ -38,7 +39,7 @@ pub use answered::{Answered, forget_old};
 pub use context::{Auth, Context, Principal, Settings};
 pub use dispatch::{Api, LONGEST_BODY};
 pub use machine::{Machine, Reports};
-pub use operation::{Handler, Operation};
+pub use operation::{DiskHandler, Handler, Operation};
 pub use service::Service;
 pub use session::SessionKey;
 

@@ -34,12 +34,17 @@ pub enum Handler {
     Read(fn(&Snapshot, &Context, Input) -> Result<Vec<u8>, ApiError>),
     /// In the writer's turn, answered once its rows are on disk.
     Write(fn(&mut Tx, &Context, Input) -> Result<Vec<u8>, ApiError>),
+    /// From the in-memory copy and the store of log events, on a thread that may wait for the disk.
+    Disk(DiskHandler),
 }
 
 /// The request of an action from its body.
 pub(crate) fn decode<T: DeserializeOwned>(service: Service, name: &str, input: Input) -> Result<T, ApiError> {
     input.decode().map_err(|error| ApiError::from_decode(&error, service.protocol(), name))
 }
+
+/// See [`Handler::Disk`].
+pub type DiskHandler = fn(&Snapshot, &Context, &::logs::Store, Input) -> Result<Vec<u8>, ApiError>;
 
 /// An operation that only reads: `read!(Ec2, DescribeVpcs, describe_vpcs)`, where the handler is
 /// `fn(&Snapshot, &Context, Request) -> Result<Response, ApiError>`.
@@ -111,4 +116,22 @@ macro_rules! write {
     };
 }
 
-pub(crate) use {read, write};
+/// An operation on log events: `disk!(Logs, GetLogEvents, get_log_events)`, where the handler is
+/// `fn(&Snapshot, &Context, &logs::Store, Request) -> Result<Response, ApiError>`.
+macro_rules! disk {
+    ($service:ident, $name:ident, $handler:path) => {
+        $crate::operation::Operation {
+            service: $crate::Service::$service,
+            name: stringify!($name),
+            handler: $crate::operation::Handler::Disk(|rows, context, events, input| {
+                const SERVICE: $crate::Service = $crate::Service::$service;
+                let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
+                let response = $handler(rows, context, events, request)?;
+                SERVICE.protocol().encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
+            }),
+            names_resources: true,
+        }
+    };
+}
+
+pub(crate) use {disk, read, write};

@@ -39,7 +39,8 @@ impl Fixture {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("landfall.db"), &crate::tables()).unwrap();
-        let api = Api::new(Arc::new(store), Arc::new(settings()), Arc::new(Machine::default()));
+        let events = Arc::new(::logs::Store::open(&folder.path().join("logs")).unwrap());
+        let api = Api::new(Arc::new(store), Arc::new(settings()), Arc::new(Machine::default()), events);
         Self { api, _folder: folder }
     }
 

@@ -121,7 +121,7 @@ pub fn options(state: &Path) -> Option<Options> {
 }
 
 /// What Landfall makes in its state folder, and what a file system of its own begins with.
-const OUR_OWN: [&str; 20] = [
+const OUR_OWN: [&str; 21] = [
     "agent",
     "content",
     "credentials.json",
@@ -130,6 +130,7 @@ const OUR_OWN: [&str; 20] = [
     "edge",
     "endpoints.json",
     "endpoints.json.next",
+    "events",
     "landfall.db",
     "landfall.db-shm",
     "landfall.db-wal",

@@ -51,12 +51,12 @@ impl Denied {
 /// Actions whose handlers ask for themselves, with the resource that the request names. A test calls each of them as a
 /// session that has no policy.
 fn is_asked_by_its_handler(action: &str) -> bool {
-    action == "sts:AssumeRole" || action.starts_with("iam:") || action.starts_with("ecr:")
+    action == "sts:AssumeRole" || ["iam:", "ecr:", "logs:"].iter().any(|service| action.starts_with(service))
 }
 
 /// What the dispatcher asks before an action: whether the caller's policies, and that of the VPC endpoint on the way,
 /// allow it on `resource`. Root may do all that the way allows.
-/// The handlers of IAM, ECR and AssumeRole ask for themselves with [`authorize_on`].
+/// The handlers of IAM, ECR, CloudWatch Logs and AssumeRole ask for themselves with [`authorize_on`].
 ///
 /// # Errors
 /// AWS's AccessDenied, naming the caller, the action and the resource.

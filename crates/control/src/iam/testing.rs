@@ -34,7 +34,8 @@ impl Verifying {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("landfall.db"), &crate::tables()).unwrap();
         let settings = Settings { auth: Auth::Verify, ..testing::settings() };
-        let api = Api::new(Arc::new(store), Arc::new(settings), Arc::new(Machine::default()));
+        let events = Arc::new(::logs::Store::open(&folder.path().join("logs")).unwrap());
+        let api = Api::new(Arc::new(store), Arc::new(settings), Arc::new(Machine::default()), events);
         Self { api, _folder: folder }
     }
 

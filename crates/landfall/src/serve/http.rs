@@ -288,8 +288,9 @@ mod tests {
         let store = Arc::new(store);
         let blobs = Arc::new(Blobs::open(&folder.path().join("registry")).unwrap());
         let catalog = Arc::new(Catalog::new(store.clone(), settings.clone(), blobs.clone()));
+        let events = Arc::new(::logs::Store::open(&folder.path().join("events")).unwrap());
         let services = Services {
-            api: Arc::new(Api::new(store, settings, Arc::new(Machine::default()))),
+            api: Arc::new(Api::new(store, settings, Arc::new(Machine::default()), events)),
             registry: Registry::new(blobs, catalog, Arc::new(LayerKey::new(&[7; 32]))),
             calls: Arc::default(),
         };

@@ -14,7 +14,7 @@ use control::reconcile::Reconciler;
 use control::{Api, Auth, Machine, Settings};
 use registry::{Blobs, LayerKey, Registry};
 use store::Store;
-use types::Region;
+use types::{Region, Timestamp};
 
 use crate::background::{self, BackgroundError, Options};
 use crate::doctor::{self, Verdict};
@@ -23,6 +23,8 @@ use keys::{Keys, make_state};
 
 /// How often it is looked whether the agent lives.
 const AGENT_LOOK: Duration = Duration::from_secs(1);
+/// How often log events that are kept no longer are deleted.
+const EXPIRY: Duration = Duration::from_secs(60);
 /// How often the registry is swept.
 const SWEEP: Duration = Duration::from_secs(3600);
 
@@ -41,6 +43,9 @@ pub enum ServeError {
     /// The registry's folder failed.
     #[error(transparent)]
     Blobs(#[from] registry::BlobError),
+    /// The store of log events failed.
+    #[error(transparent)]
+    Events(#[from] ::logs::Error),
     /// Another process serves this folder.
     #[error(transparent)]
     Role(#[from] desired::role::RoleError),
@@ -118,7 +123,8 @@ pub fn run(state: &Path, options: &Options, foreground: bool) -> Result<(), Serv
     let blobs = Arc::new(Blobs::open(&state.join("registry"))?);
     let catalog = Arc::new(Catalog::new(store.clone(), settings.clone(), blobs.clone()));
     let registry = Registry::new(blobs.clone(), catalog, Arc::new(LayerKey::new(&settings.token_key)));
-    let api = Arc::new(Api::new(store.clone(), settings.clone(), machine.clone()));
+    let events = Arc::new(::logs::Store::open(&state.join("events"))?);
+    let api = Arc::new(Api::new(store.clone(), settings.clone(), machine.clone(), events.clone()));
     let client = Arc::new(agent::Client::new(state));
     Reconciler::start(store.clone(), settings.clone(), machine.clone(), client)?;
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -133,6 +139,8 @@ pub fn run(state: &Path, options: &Options, foreground: bool) -> Result<(), Serv
     // Only now: the API is there without the data plane.
     let folder = state.to_owned();
     std::thread::Builder::new().name("agent-watch".to_owned()).spawn(move || watch_agent(&folder))?;
+    let rows = store.clone();
+    std::thread::Builder::new().name("expiry".to_owned()).spawn(move || expire(&rows, &events))?;
     std::thread::Builder::new().name("sweep".to_owned()).spawn(move || sweep(&store, &blobs, &registry))?;
     if wait_for_end(stop)? == End::Signal && foreground {
         terminal::note("The API has ended. Tasks and load balancers go on; `landfall down` ends them.");
@@ -147,6 +155,16 @@ fn watch_agent(state: &Path) {
             terminal::warn(&format!("the agent cannot be started: {error}"));
         }
         std::thread::park_timeout(AGENT_LOOK);
+    }
+}
+
+/// Deletes log events that are kept no longer.
+fn expire(rows: &Store, events: &::logs::Store) {
+    loop {
+        if let Err(error) = control::logs::sweep(rows, events, Timestamp::now()) {
+            terminal::warn(&format!("old log events cannot be deleted: {error}"));
+        }
+        std::thread::park_timeout(EXPIRY);
     }
 }
 

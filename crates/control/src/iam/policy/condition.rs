@@ -83,7 +83,7 @@ const KEYS: &[&str] = &[
 ];
 /// The prefixes of the services that Landfall answers for. Of another service no request comes, whatever its keys say.
 const OURS: &[&str] =
-    &["aws", "ec2", "ecr", "ecs", "elasticloadbalancing", "iam", "secretsmanager", "ssm", "sts"];
+    &["aws", "ec2", "ecr", "ecs", "elasticloadbalancing", "iam", "logs", "secretsmanager", "ssm", "sts"];
 
 fn operator(name: &str) -> Option<(Quantifier, Test, bool, bool)> {
     let (quantifier, name) = match name.split_once(':') {
