@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::executor::Tied;
 use crate::helper::{Report, tell};
 use crate::pull::ImageConfig;
+use crate::secrets::Values;
 use crate::{spec, user};
 
 /// Fargate's limit of open files (soft and hard), from "Resource limits" in the task definition parameters for Fargate.
@@ -27,6 +28,8 @@ const OPEN_FILES: u64 = 65_535;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) container: Container,
+    /// Variables that its program gets beside those of the specification, which is a file.
+    pub(crate) secrets: Values,
     pub(crate) image: ImageConfig,
     /// The OCI bundle's folder.
     pub(crate) bundle: PathBuf,
@@ -68,7 +71,11 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
     let mut container = ContainerBuilder::new(job.container.name.clone(), SyscallType::default())
         .with_root_path(&job.runtime)
         .map_err(|error| chain(&error))?
-        .with_executor(Tied { shim: shim.clone(), init: job.container.linux.init_process })
+        .with_executor(Tied {
+            shim: shim.clone(),
+            init: job.container.linux.init_process,
+            secrets: job.secrets.clone(),
+        })
         .as_init(&job.bundle)
         .with_systemd(false)
         .with_detach(true)

@@ -14,12 +14,15 @@ use serde::{Deserialize, Serialize};
 use crate::create::{chain, create_error};
 use crate::executor::Tied;
 use crate::helper::{Report, tell};
+use crate::secrets::Values;
 
 /// What the helper is told.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     /// The container.
     pub(crate) container: String,
+    /// The container's variables that stand in no file.
+    pub(crate) secrets: Values,
     /// The OCI bundle's folder.
     pub(crate) bundle: PathBuf,
     /// libcontainer's own state.
@@ -47,7 +50,7 @@ pub(crate) fn main(job: &Job, parent: &Arc<UnixStream>) -> Result<Report, String
     let started = ContainerBuilder::new(job.container.clone(), SyscallType::default())
         .with_root_path(&job.runtime)
         .map_err(|error| chain(&error))?
-        .with_executor(Tied { shim: parent.clone(), init: false })
+        .with_executor(Tied { shim: parent.clone(), init: false, secrets: job.secrets.clone() })
         .with_console_socket(job.terminal.as_ref())
         .as_tenant()
         .with_process(Some(&process))

@@ -18,6 +18,7 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::helper::{Report, tell};
 use crate::seccomp;
+use crate::secrets::Values;
 
 /// Ties the container's life to the shim's, forbids it system calls, and runs it.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub(crate) struct Tied {
     pub(crate) shim: Arc<UnixStream>,
     /// Whether the program runs below an init process.
     pub(crate) init: bool,
+    /// Environment variables that stand in no file.
+    pub(crate) secrets: Values,
 }
 
 impl Executor for Tied {
@@ -71,8 +74,13 @@ impl Tied {
             Some(Err(why)) => return why,
             None => return "no command specified".to_owned(),
         };
-        let environment =
+        let mut environment =
             spec.process().as_ref().and_then(|process| process.env().clone()).unwrap_or_default();
+        environment.retain(|variable| {
+            let name = variable.split('=').next().unwrap_or_default();
+            !self.secrets.0.contains_key(name)
+        });
+        environment.extend(self.secrets.0.iter().map(|(name, value)| format!("{name}={value}")));
         let strings =
             |list: &[String]| list.iter().map(|s| CString::new(s.as_str())).collect::<Result<Vec<_>, _>>();
         let (Ok(name), Ok(arguments), Ok(environment)) =

@@ -23,13 +23,16 @@ use serde::{Deserialize, Serialize};
 use sys::process::SealedSelf;
 
 use crate::pull::Pulled;
-use crate::{create, exec, pull, resources};
+use crate::secrets::Values;
+use crate::{create, exec, pull, resources, secrets};
 
 /// The longest job or report, in bytes.
 const LONGEST: u64 = 16 << 20;
 
 /// The name of the pull helper: the binary's first argument.
 pub(crate) const PULL: &str = "__pull";
+/// The name of the helper that reads secrets.
+pub(crate) const SECRETS: &str = "__secrets";
 /// The name of the helper that makes containers.
 pub(crate) const CREATE: &str = "__create";
 
@@ -44,6 +47,8 @@ pub(crate) enum Report {
     Progress(String),
     /// The image is on disk.
     Pulled(Box<Pulled>),
+    /// The values of the task's secrets.
+    Secrets(Values),
     /// The container's first process is there; its exec follows.
     Created {
         /// Its number, as the shim sees it.
@@ -154,6 +159,7 @@ pub fn helper_main(mut arguments: impl Iterator<Item = String>) -> Option<ExitCo
     let name = arguments.nth(1)?;
     let work = match name.as_str() {
         PULL => work::<pull::Job>(|job, shim| pull::main(&job, shim)),
+        SECRETS => work::<secrets::Job>(|job, _| secrets::main(&job)),
         CREATE => work::<create::Job>(|job, shim| create::main(&job, shim)),
         EXEC => work::<exec::Job>(|job, shim| exec::main(&job, shim)),
         _ => return None,

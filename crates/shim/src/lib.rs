@@ -21,6 +21,7 @@ mod pull;
 mod record;
 mod resources;
 mod seccomp;
+mod secrets;
 mod spec;
 mod task;
 mod user;

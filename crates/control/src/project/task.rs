@@ -96,6 +96,7 @@ fn containers(settings: &Settings, task: &Task, definition: &TaskDefinition) -> 
             linux: linux_parameters(container),
             mounts: mounts(container, definition),
             docker_labels: container.docker_labels.clone(),
+            secrets: secrets(container),
             ..Container::default()
         })
         .collect()
@@ -112,6 +113,12 @@ fn dependencies(container: &ContainerDefinition) -> Vec<Dependency> {
         condition: desired::DependencyCondition::Start,
     });
     said.chain(seen).collect()
+}
+
+fn secrets(container: &ContainerDefinition) -> Vec<desired::Secret> {
+    let all = container.secrets.iter().flatten();
+    all.map(|secret| desired::Secret { name: secret.name.clone(), value_from: secret.value_from.clone() })
+        .collect()
 }
 
 fn health_check(container: &ContainerDefinition) -> Option<ContainerHealthCheck> {

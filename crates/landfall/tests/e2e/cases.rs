@@ -28,18 +28,23 @@ pub(crate) fn two_steps_of_the_first_apply(stack: &Stack) {
 
 /// Pushes the sample application to the repository `echo`.
 pub(crate) fn push_echo(stack: &Stack) {
+    push_program(stack, "latest", ECHO);
+}
+
+/// Pushes a program that listens on port 3000 to the repository `echo`, under a tag.
+pub(crate) fn push_program(stack: &Stack, tag: &str, program: &[u8]) {
     let token = stack.ecr("GetAuthorizationToken", &serde_json::json!({}));
     let token = token["authorizationData"][0]["authorizationToken"].as_str().unwrap();
     let login = String::from_utf8(STANDARD.decode(token).unwrap()).unwrap();
     let password = login.strip_prefix("AWS:").unwrap();
     let image = Builder::new()
-        .file("/echo", 0o755, ECHO)
+        .file("/echo", 0o755, program.to_vec())
         .entry_point(&["/echo"])
         .exposed_ports(&["3000/tcp"])
         .build()
         .unwrap();
     let registry = stack.listen.to_string();
-    let target = Target { registry: &registry, repository: "echo", tag: Some("latest"), password };
+    let target = Target { registry: &registry, repository: "echo", tag: Some(tag), password };
     push(&image, &target, &mut |_| ()).unwrap();
 }
 

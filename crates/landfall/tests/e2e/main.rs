@@ -18,6 +18,7 @@ mod image_path;
 mod leftovers;
 mod peering;
 mod pretend_hosts;
+mod secrets;
 mod stack;
 
 use leftovers::HostNetwork;
@@ -44,6 +45,7 @@ fn the_example_stack_lives_fails_and_heals_as_on_aws_and_ends_without_a_trace() 
             pretend_hosts::a_pretend_host_is_reached_by_its_name_through_the_nat_gateway,
         ),
         ("each missing piece is explained", explain::each_missing_piece_is_named_with_what_to_add),
+        ("a task gets a parameter and a secret", secrets::a_task_gets_a_parameter_and_a_secret),
         ("skopeo pushes and pulls", cases::skopeo_pushes_and_pulls),
         ("serve is killed", cases::the_data_plane_goes_on_while_serve_is_dead),
         ("the agent is killed", cases::the_agent_may_die_and_comes_back),

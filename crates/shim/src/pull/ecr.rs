@@ -2,14 +2,12 @@
 
 use desired::PullIdentity;
 use serde::Deserialize;
-use types::Timestamp;
-use wire::sigv4::{Credentials, Request, Scope, sha256, sign};
 
-use super::http::{Client, Patience};
+use super::api::{Answer, Call, Refusal, send};
+use super::http::Client;
 use super::{Failure, TOKEN_TRIES, Trouble, retried};
 
 const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken";
-const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,14 +21,6 @@ struct Token {
     authorization_token: String,
 }
 
-#[derive(Deserialize)]
-struct Refusal {
-    #[serde(rename = "__type", default)]
-    kind: String,
-    #[serde(alias = "Message", default)]
-    message: String,
-}
-
 /// The token, as HTTP's Basic authorization takes it. The error begins with ECS's name for it.
 pub(super) fn authorization_token(client: &Client, identity: &PullIdentity) -> Result<String, String> {
     retried(TOKEN_TRIES, || ask(client, identity)).map_err(|failure| words(&failure))
@@ -38,40 +28,14 @@ pub(super) fn authorization_token(client: &Client, identity: &PullIdentity) -> R
 
 fn ask(client: &Client, identity: &PullIdentity) -> Result<String, Trouble> {
     let host = format!("api.ecr.{}.amazonaws.com", identity.region);
-    let url = format!("https://{host}/");
-    let body = b"{}";
-    let headers = [("host", host.as_str()), ("content-type", CONTENT_TYPE), ("x-amz-target", TARGET)];
-    let signed = headers.map(|(name, value)| (name, value.as_bytes()));
-    let token = Some(identity.session_token.as_str()).filter(|token| !token.is_empty());
-    let added = sign(
-        Request { method: "POST", path: "/", query: "", headers: &signed },
-        &sha256(body),
-        Credentials {
-            access_key_id: &identity.access_key_id,
-            secret_access_key: &identity.secret_access_key,
-            session_token: token,
-        },
-        Scope { region: &identity.region, service: "ecr" },
-        Timestamp::now(),
-    );
-    let headers: Vec<(&str, &str)> = headers[1..]
-        .iter()
-        .copied()
-        .chain(added.iter().map(|(name, value)| (*name, value.as_str())))
-        .collect();
-    let sent = client.send("POST", &url, &headers, body, Patience::Exchange);
-    let mut answer = sent.map_err(|no| Trouble::Unreachable(no.to_string()))?;
-    let id = answer.headers().get("x-amzn-requestid").and_then(|id| id.to_str().ok());
-    let id = id.unwrap_or_default().to_owned();
-    let body = answer.body_mut().with_config().limit(1 << 20).read_to_vec();
-    let body = body.map_err(|why| Trouble::Unreachable(format!("Post \"{url}\": {why}")))?;
-    read(answer.status().as_u16(), &id, &body)
+    let call = Call { service: "ecr", host: &host, region: &identity.region, target: TARGET, body: b"{}" };
+    read(&send(client, identity, call)?)
 }
 
 /// The token, or what the API says.
-fn read(status: u16, id: &str, body: &[u8]) -> Result<String, Trouble> {
-    if status == 200 {
-        let tokens: Option<Tokens> = serde_json::from_slice(body).ok();
+fn read(answer: &Answer) -> Result<String, Trouble> {
+    if answer.status == 200 {
+        let tokens: Option<Tokens> = serde_json::from_slice(&answer.body).ok();
         return tokens
             .and_then(|tokens| tokens.authorization_data.into_iter().next())
             .map(|token| token.authorization_token)
@@ -80,16 +44,11 @@ fn read(status: u16, id: &str, body: &[u8]) -> Result<String, Trouble> {
             })
             .ok_or_else(|| Trouble::Final("SerializationError: the answer holds no token".to_owned()));
     }
-    let refusal: Refusal = serde_json::from_slice(body).unwrap_or(Refusal {
-        kind: "UnknownError".to_owned(),
-        message: String::from_utf8_lossy(body).into_owned(),
-    });
-    let kind = refusal.kind.rsplit('#').next().unwrap_or_default();
-    let text = format!(
-        "https response error StatusCode: {status}, RequestID: {id}, api error {kind}: {}",
-        refusal.message
-    );
-    if status >= 500 { Err(Trouble::Again(text)) } else { Err(Trouble::Final(text)) }
+    let Answer { status, id, .. } = answer;
+    let Refusal { kind, message } = answer.refusal();
+    let text =
+        format!("https response error StatusCode: {status}, RequestID: {id}, api error {kind}: {message}");
+    if *status >= 500 { Err(Trouble::Again(text)) } else { Err(Trouble::Final(text)) }
 }
 
 /// Fargate's words: those of AWS's SDK with what they mean for the task in front.
@@ -121,6 +80,10 @@ fn words(failure: &Failure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(status: u16, id: &str, body: &[u8]) -> Result<String, Trouble> {
+        super::read(&Answer { status, id: id.to_owned(), body: body.to_vec() })
+    }
 
     #[test]
     fn a_token_is_taken_from_the_answer() {

@@ -8,6 +8,7 @@
 //! It fails in the words of Fargate ("Amazon ECS stopped task error messages"). Where packets get lost Fargate takes
 //! minutes to say so; here it is six seconds at the API and the layer bucket, fifteen at the registry.
 
+pub(crate) mod api;
 mod content;
 mod decompress;
 mod dns;
@@ -135,13 +136,13 @@ enum Trouble {
 
 /// Why nothing more is tried.
 #[derive(Debug, PartialEq, Eq)]
-struct Failure {
+pub(crate) struct Failure {
     /// The words of the last try.
-    why: String,
+    pub(crate) why: String,
     /// How many tries there were.
-    tries: u32,
+    pub(crate) tries: u32,
     /// Whether the last one had no answer.
-    unreachable: bool,
+    pub(crate) unreachable: bool,
 }
 
 /// Tries up to `limit` times.

@@ -3,6 +3,7 @@
 mod health;
 mod images;
 mod order;
+mod secrets;
 mod start;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use types::Timestamp;
 use crate::events::Events;
 use crate::helper::{EXEC, Helper};
 use crate::pull::Pulled;
+use crate::secrets::Values;
 use crate::{Error, Result, clean, exec, record, resources, volume};
 use health::Checks;
 use order::{Awaited, Readiness, readiness};
@@ -78,6 +80,7 @@ pub fn run(dir: &Path, state: &Path) -> Result<()> {
             running,
             early,
             stop,
+            secrets: Values::default(),
         };
         shim.live()
     };
@@ -111,6 +114,8 @@ struct Shim<'a> {
     early: BTreeMap<Pid, i32>,
     /// Whether the task shall end.
     stop: bool,
+    /// The values of its containers' secrets, by where they are from.
+    secrets: Values,
 }
 
 struct Running {
@@ -189,6 +194,7 @@ impl Shim<'_> {
             return Err(Halt::Stopped);
         }
         let program = sealed_copy().map_err(|error| Halt::Failed(format!("InternalError: {error}")))?;
+        self.secrets = self.read_secrets(&program)?;
         let images = self.pull(&program)?;
         self.status.phase = TaskPhase::Starting;
         self.publish();
@@ -331,8 +337,10 @@ impl Shim<'_> {
             let Some(checks) = &mut running.checks else { continue };
             let Some(command) = checks.due() else { continue };
             let bundle = resources::containers_folder(self.dir).join(name);
+            let container = self.task.containers.iter().find(|container| container.name == *name);
             let job = exec::Job {
                 container: name.clone(),
+                secrets: container.map(|container| self.secrets.variables(container)).unwrap_or_default(),
                 runtime: bundle.join("runtime"),
                 bundle,
                 command: command.to_vec(),

@@ -54,6 +54,7 @@ impl Shim<'_> {
                 environment: aws::environment(&self.task, container),
                 ..container.clone()
             },
+            secrets: self.secrets.variables(container),
             image: image.config.clone(),
             rootfs: bundle.rootfs,
             runtime: bundle.runtime,
@@ -121,7 +122,7 @@ impl Shim<'_> {
                     Report::Created { pid: number } => pid = Some(Pid::from_raw(number)),
                     Report::Failed(why) => failed = Some(why),
                     Report::Progress(text) => complain(&text),
-                    Report::Pulled(_) => (),
+                    Report::Pulled(_) | Report::Secrets(_) => (),
                 }
             }
             match (failed.take(), pid) {

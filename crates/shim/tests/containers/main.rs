@@ -11,6 +11,7 @@ mod isolation;
 mod life;
 mod order;
 mod pulling;
+mod secrets;
 #[allow(unreachable_pub, reason = "a module of tests has no public")]
 mod support;
 mod volumes;

@@ -242,6 +242,32 @@ fn limits(container: &ContainerDefinition, size: Size) -> Result<(), ApiError> {
             bad.name
         )));
     }
+    secrets(container)
+}
+
+fn secrets(container: &ContainerDefinition) -> Result<(), ApiError> {
+    let mut names: BTreeSet<&str> = container.environment.iter().map(|pair| pair.name.as_str()).collect();
+    for secret in container.secrets.iter().flatten() {
+        if secret.name.is_empty() || secret.name.contains(['=', '\0']) {
+            return Err(client(format!(
+                "Invalid secret name '{}' for container '{}'.",
+                secret.name, container.name
+            )));
+        }
+        if secret.value_from.is_empty() {
+            return Err(client(format!(
+                "The secret '{}' of container '{}' must have a value for 'valueFrom'.",
+                secret.name, container.name
+            )));
+        }
+        if !names.insert(&secret.name) {
+            return Err(client(format!(
+                "The secret name must be unique and not shared with any new or existing environment variables set on the \
+                 container, such as '{}'.",
+                secret.name
+            )));
+        }
+    }
     Ok(())
 }
 

@@ -4,6 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Given;
 
+/// An environment variable whose value is in Parameter Store or Secrets Manager ("Secret").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Secret {
+    /// The variable.
+    pub name: String,
+    /// A parameter's name or ARN, or a secret's ARN with `:json-key:version-stage:version-id` behind it.
+    pub value_from: String,
+}
+
 /// An environment variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,8 +11,8 @@ use wire::{DocumentedDefault, Empty, OnlyDefault};
 
 pub(crate) use check::check;
 pub use members::{
-    ContainerDependency, HealthCheck, KeyValuePair, LinuxParameters, MountPoint, SystemControl, Ulimit,
-    VolumeFrom,
+    ContainerDependency, HealthCheck, KeyValuePair, LinuxParameters, MountPoint, Secret, SystemControl,
+    Ulimit, VolumeFrom,
 };
 pub use refused::Given;
 pub(crate) use refused::not_on_fargate;
@@ -117,9 +117,9 @@ pub struct ContainerDefinition {
     /// Refused.
     #[serde(default, skip_serializing)]
     pub links: Given,
-    /// Not honoured.
-    #[serde(default, skip_serializing)]
-    pub secrets: OnlyDefault<Empty>,
+    /// Environment variables whose values are read at each start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Vec<Secret>>,
     /// Refused.
     #[serde(default, skip_serializing)]
     pub environment_files: Given,

@@ -81,6 +81,12 @@ pub fn register(
             "Fargate requires task definition to have execution role ARN to support ECR images.",
         ));
     }
+    let has_secrets = |container: &ContainerDefinition| container.secrets.iter().flatten().next().is_some();
+    if execution_role_arn.is_none() && request.container_definitions.iter().any(has_secrets) {
+        return Err(client(
+            "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.",
+        ));
+    }
     let tags = tag::take(request.tags)?;
     let prefix = context.key(format_args!("{}/", request.family));
     let last = rows.scan::<TaskDefinition>(&prefix).last().map_or(0, |row| row.revision);

@@ -38,6 +38,7 @@ fn what_a_container_definition_says_is_printed_again() {
         "volumesFrom": [{"sourceContainer": "aside", "readOnly": true}],
         "systemControls": [{"namespace": "net.core.somaxconn", "value": "1024"}],
         "dockerLabels": {"a": "b"},
+        "secrets": [{"name": "B", "valueFrom": "/app/b"}],
         "privileged": false, "interactive": false, "pseudoTerminal": false, "disableNetworking": false,
         "versionConsistency": "disabled",
     });

@@ -149,9 +149,29 @@ fn task_definitions_that_cannot_be_are_refused() {
             ),
             (
                 register,
-                container("secrets", json!([{"name": "a", "valueFrom": "b"}])),
-                "InvalidParameterException",
-                "containerDefinitions[0].secrets",
+                container(
+                    "secrets",
+                    json!([{"name": "a", "valueFrom": "b"}, {"name": "a", "valueFrom": "c"}]),
+                ),
+                "ClientException",
+                "The secret name must be unique and not shared with any new or existing environment variables set on the \
+                 container, such as 'a'.",
+            ),
+            (
+                register,
+                container("secrets", json!([{"name": "a", "valueFrom": ""}])),
+                "ClientException",
+                "The secret 'a' of container 'app' must have a value for 'valueFrom'.",
+            ),
+            (
+                register,
+                with(
+                    &with(&good, "/executionRoleArn", Value::Null),
+                    "/containerDefinitions",
+                    json!([{"name": "app", "image": "nginx", "secrets": [{"name": "a", "valueFrom": "b"}]}]),
+                ),
+                "ClientException",
+                "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.",
             ),
             (
                 "DescribeTaskDefinition",

@@ -22,6 +22,10 @@ pub const REGION: &str = "ap-northeast-2";
 pub const API: &str = "api.ecr.ap-northeast-2.amazonaws.com";
 pub const REGISTRY: &str = "000000000001.dkr.ecr.ap-northeast-2.amazonaws.com";
 pub const BUCKET: &str = "prod-ap-northeast-2-starport-layer-bucket.s3.ap-northeast-2.amazonaws.com";
+pub const SSM: &str = "ssm.ap-northeast-2.amazonaws.com";
+pub const ASM: &str = "secretsmanager.ap-northeast-2.amazonaws.com";
+/// All names that are answered.
+const NAMES: [&str; 5] = [API, REGISTRY, BUCKET, SSM, ASM];
 const DNS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 const SERVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 10);
 const TOKEN: &str = "QVdTOnNlY3JldA==";
@@ -35,6 +39,10 @@ pub struct Content {
     pub asked: Vec<String>,
     /// Blobs of which only the first byte was asked for.
     pub probed: Vec<String>,
+    /// Parameters by name and by ARN.
+    pub parameters: BTreeMap<String, String>,
+    /// Secrets: their `SecretString`s by ARN.
+    pub secrets: BTreeMap<String, String>,
     /// Actions that the execution role may not, with or without the `ecr:` in front.
     pub denied: BTreeSet<String>,
     /// Whether questions are taken and not answered.
@@ -114,7 +122,7 @@ fn answer(socket: &UdpSocket, content: &Content) {
     let mut packet = Packet::parse(&buffer[..length]).unwrap().into_reply();
     packet.set_flags(PacketFlag::RESPONSE);
     let name = packet.questions[0].qname.clone();
-    if [API, REGISTRY, BUCKET].contains(&name.to_string().as_str()) {
+    if NAMES.contains(&name.to_string().as_str()) {
         let address = content.elsewhere.get(&name.to_string()).copied().unwrap_or(SERVER);
         let data = RData::A(A { address: address.into() });
         packet.answers.push(ResourceRecord::new(name, CLASS::IN, 60, data));
@@ -131,7 +139,7 @@ fn certificates() -> (Arc<ServerConfig>, String) {
     let authority = params.self_signed(&key).unwrap();
     let issuer = Issuer::from_params(&params, &key);
     let own = KeyPair::generate().unwrap();
-    let names = [API, REGISTRY, BUCKET].map(str::to_owned).to_vec();
+    let names = NAMES.map(str::to_owned).to_vec();
     let certificate = CertificateParams::new(names).unwrap().signed_by(&own, &issuer).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -166,7 +174,7 @@ fn serve(stream: TcpStream, tls: Arc<ServerConfig>, content: &Mutex<Content>) {
     let mut body = vec![0; header("content-length").parse().unwrap_or(0)];
     reader.read_exact(&mut body).unwrap();
     let (method, path) = (line.split(' ').next().unwrap(), line.split(' ').nth(1).unwrap());
-    let (status, extra, body) = respond(method, &header("host"), path, &header, content);
+    let (status, extra, body) = respond(method, &header("host"), path, &header, &body, content);
     let stream = reader.get_mut();
     let head =
         format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{extra}connection: close\r\n\r\n", body.len());
@@ -183,6 +191,7 @@ fn respond(
     host: &str,
     path: &str,
     header: &impl Fn(&str) -> String,
+    body: &[u8],
     content: &Mutex<Content>,
 ) -> Reply {
     let mut content = content.lock().unwrap();
@@ -207,6 +216,13 @@ fn respond(
             let body = serde_json::json!({ "authorizationData": [{ "authorizationToken": TOKEN }] });
             ("200 OK", String::new(), body.to_string().into_bytes())
         };
+    }
+    if [SSM, ASM].contains(&host) {
+        let scope = if host == SSM { "/ssm/aws4_request" } else { "/secretsmanager/aws4_request" };
+        let signed = header("authorization").contains(scope) && header("x-amz-security-token") == "session";
+        assert!(signed && method == "POST", "{host}{path}");
+        let request: serde_json::Value = serde_json::from_slice(body).unwrap();
+        return secret(&content, &header("x-amz-target"), &request, refusal);
     }
     if host == BUCKET {
         assert_eq!(header("authorization"), "", "the bucket must not see the token");
@@ -246,4 +262,45 @@ fn respond(
         }
         None => not_found,
     }
+}
+
+/// Parameter Store's and Secrets Manager's answers.
+fn secret(
+    content: &Content,
+    target: &str,
+    request: &serde_json::Value,
+    refusal: impl Fn(&str) -> String,
+) -> Reply {
+    let refused = |kind: &str, message: String| {
+        let body = serde_json::json!({ "__type": kind, "Message": message });
+        ("400 Bad Request", "x-amzn-requestid: 4f7b\r\n".to_owned(), body.to_string().into_bytes())
+    };
+    let found = |body: serde_json::Value| ("200 OK", String::new(), body.to_string().into_bytes());
+    let action = match target {
+        "AmazonSSM.GetParameters" => "ssm:GetParameters",
+        "secretsmanager.GetSecretValue" => "secretsmanager:GetSecretValue",
+        other => panic!("{other}"),
+    };
+    if content.denied.contains(action) {
+        return refused("AccessDeniedException", refusal(action));
+    }
+    if action == "secretsmanager:GetSecretValue" {
+        return match content.secrets.get(request["SecretId"].as_str().unwrap()) {
+            Some(text) => found(serde_json::json!({ "SecretString": text })),
+            None => {
+                let words = "Secrets Manager can't find the specified secret.";
+                refused("ResourceNotFoundException", words.to_owned())
+            }
+        };
+    }
+    assert_eq!(request["WithDecryption"], true);
+    let (mut parameters, mut invalid) = (Vec::new(), Vec::new());
+    for name in request["Names"].as_array().unwrap() {
+        let name = name.as_str().unwrap();
+        match content.parameters.get(name) {
+            Some(value) => parameters.push(serde_json::json!({ "Name": name, "Value": value })),
+            None => invalid.push(name),
+        }
+    }
+    found(serde_json::json!({ "Parameters": parameters, "InvalidParameters": invalid }))
 }
