@@ -24,7 +24,7 @@ use sys::process::SealedSelf;
 
 use crate::pull::Pulled;
 use crate::secrets::Values;
-use crate::{create, exec, pull, resources, secrets};
+use crate::{awslogs, create, exec, pull, resources, secrets};
 
 /// The longest job or report, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -33,6 +33,8 @@ const LONGEST: u64 = 16 << 20;
 pub(crate) const PULL: &str = "__pull";
 /// The name of the helper that reads secrets.
 pub(crate) const SECRETS: &str = "__secrets";
+/// The name of the log driver.
+pub(crate) const LOGS: &str = "__logs";
 /// The name of the helper that makes containers.
 pub(crate) const CREATE: &str = "__create";
 
@@ -54,6 +56,17 @@ pub(crate) enum Report {
         /// Its number, as the shim sees it.
         pid: i32,
     },
+    /// The log streams are there, and lines are taken.
+    Ready,
+    /// Log events of a container that were dropped so far.
+    Dropped {
+        /// The container.
+        container: String,
+        /// How many.
+        events: u64,
+    },
+    /// All that containers said is sent.
+    Sent,
     /// It could not be done, in the words of ECS.
     Failed(String),
 }
@@ -160,6 +173,7 @@ pub fn helper_main(mut arguments: impl Iterator<Item = String>) -> Option<ExitCo
     let work = match name.as_str() {
         PULL => work::<pull::Job>(|job, shim| pull::main(&job, shim)),
         SECRETS => work::<secrets::Job>(|job, _| secrets::main(&job)),
+        LOGS => work::<awslogs::Job>(|job, shim| awslogs::main(&job, shim)),
         CREATE => work::<create::Job>(|job, shim| create::main(&job, shim)),
         EXEC => work::<exec::Job>(|job, shim| exec::main(&job, shim)),
         _ => return None,

@@ -10,6 +10,7 @@
 //! overlay and the OCI bundle of a container, removed at the end.
 
 mod aws;
+mod awslogs;
 mod clean;
 mod create;
 mod events;

@@ -4,12 +4,14 @@
 //! never take more than [`FILE_LIMIT`] twice; a container that writes faster than the disk takes it waits.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, PipeWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use types::Timestamp;
+
+use crate::awslogs::frame;
 
 /// The size in bytes at which a log file becomes `<container>.log.1` and a new one begins.
 pub const FILE_LIMIT: u64 = 10 << 20;
@@ -126,9 +128,29 @@ impl LogFile {
     }
 }
 
-/// Copies a stream into a log until it ends.
-pub(crate) fn pump(mut source: impl Read, stream: Stream, log: &Log) {
+/// Where a container's lines go besides its log: the log driver's pipe, shared by the container's two streams. Whoever
+/// writes waits while the driver does not read.
+#[derive(Debug, Clone)]
+pub(crate) struct Sink(Arc<Mutex<Option<PipeWriter>>>);
+
+impl Sink {
+    pub(crate) fn new(pipe: PipeWriter) -> Self {
+        Self(Arc::new(Mutex::new(Some(pipe))))
+    }
+
+    fn write(&self, frames: &[u8]) {
+        let mut pipe = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pipe.as_mut().is_some_and(|pipe| pipe.write_all(frames).is_err()) {
+            // The driver has ended, and said so.
+            *pipe = None;
+        }
+    }
+}
+
+/// Copies a stream into a log, and to the log driver, until it ends.
+pub(crate) fn pump(mut source: impl Read, stream: Stream, log: &Log, sink: Option<&Sink>) {
     let (mut chunk, mut held, mut out) = (vec![0; LINE_LIMIT], Vec::new(), Vec::new());
+    let mut frames = Vec::new();
     loop {
         let read = match source.read(&mut chunk) {
             Ok(read) => read,
@@ -136,8 +158,12 @@ pub(crate) fn pump(mut source: impl Read, stream: Stream, log: &Log) {
             Err(_) => 0,
         };
         out.clear();
+        frames.clear();
         let time = Timestamp::now();
         for (line, partial) in split(&mut held, &chunk[..read], read == 0) {
+            if sink.is_some() {
+                frame::write(&mut frames, time.as_millis(), stream, partial, &line);
+            }
             let message = String::from_utf8_lossy(&line).into_owned();
             // A line of plain data always becomes JSON.
             let _ = serde_json::to_writer(&mut out, &Line { time, stream, message, partial });
@@ -145,6 +171,9 @@ pub(crate) fn pump(mut source: impl Read, stream: Stream, log: &Log) {
         }
         if !out.is_empty() {
             log.write(&out);
+            if let Some(sink) = sink {
+                sink.write(&frames);
+            }
         }
         if read == 0 {
             return;
@@ -182,8 +211,8 @@ mod tests {
     fn lines_come_back_with_their_stream_and_odd_bytes_do_no_harm() {
         let dir = tempfile::tempdir().unwrap();
         let log = Log::open(dir.path(), "app").unwrap();
-        pump(&b"one\r\ntwo \xff\nlast"[..], Stream::Stdout, &log);
-        pump(&b"bad\n"[..], Stream::Stderr, &log);
+        pump(&b"one\r\ntwo \xff\nlast"[..], Stream::Stdout, &log, None);
+        pump(&b"bad\n"[..], Stream::Stderr, &log, None);
         let lines: Vec<_> =
             read(dir.path(), "app").unwrap().map(|line| (line.stream, line.message)).collect();
         let (out, err) = (Stream::Stdout, Stream::Stderr);
@@ -196,7 +225,7 @@ mod tests {
     fn a_line_without_end_is_kept_in_pieces() {
         let dir = tempfile::tempdir().unwrap();
         let log = Log::open(dir.path(), "app").unwrap();
-        pump(&vec![b'x'; LINE_LIMIT * 2 + 5][..], Stream::Stdout, &log);
+        pump(&vec![b'x'; LINE_LIMIT * 2 + 5][..], Stream::Stdout, &log, None);
         let lines: Vec<_> = read(dir.path(), "app").unwrap().collect();
         let seen: Vec<_> = lines.iter().map(|line| (line.message.len(), line.partial)).collect();
         assert_eq!(seen, [(LINE_LIMIT, true), (LINE_LIMIT, true), (5, false)]);
@@ -207,7 +236,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = Log::with_limit(dir.path(), "app", 256 << 10).unwrap();
         let flood: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
-        pump(flood.as_bytes(), Stream::Stdout, &log);
+        pump(flood.as_bytes(), Stream::Stdout, &log, None);
         let size = |path: PathBuf| std::fs::metadata(path).unwrap().len();
         let current = path(dir.path(), "app");
         assert!(size(current.clone()) <= 256 << 10);

@@ -97,6 +97,7 @@ fn containers(settings: &Settings, task: &Task, definition: &TaskDefinition) -> 
             mounts: mounts(container, definition),
             docker_labels: container.docker_labels.clone(),
             secrets: secrets(container),
+            log: container.log_configuration.as_ref().map(|log| log.destination(&container.name, &task.id)),
             ..Container::default()
         })
         .collect()

@@ -55,7 +55,7 @@ impl Answer {
 }
 
 /// Makes a call once.
-pub(super) fn send(client: &Client, identity: &PullIdentity, call: Call<'_>) -> Result<Answer, Trouble> {
+pub(crate) fn send(client: &Client, identity: &PullIdentity, call: Call<'_>) -> Result<Answer, Trouble> {
     let Call { service, host, region, target, body } = call;
     let url = format!("https://{host}/");
     let headers = [("host", host), ("content-type", CONTENT_TYPE), ("x-amz-target", target)];

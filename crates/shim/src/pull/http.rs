@@ -15,7 +15,7 @@ use ureq::{Agent, Body, Timeout};
 use super::{CONNECT_TIMEOUT, EXCHANGE_TIMEOUT, READ_TIMEOUT, dns};
 
 /// A client that follows no redirect and takes every status as an answer.
-pub(super) struct Client {
+pub(crate) struct Client {
     agent: Agent,
     known: Known,
 }
@@ -49,13 +49,13 @@ impl Resolver for Known {
 
 /// There was no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NoAnswer {
+pub(crate) struct NoAnswer {
     /// Go's name of the method, `Get`.
-    pub(super) verb: String,
+    pub(crate) verb: String,
     /// What was asked for.
-    pub(super) url: String,
+    pub(crate) url: String,
     /// What happened.
-    pub(super) why: String,
+    pub(crate) why: String,
 }
 
 impl fmt::Display for NoAnswer {
@@ -66,7 +66,7 @@ impl fmt::Display for NoAnswer {
 
 /// How long an answer may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(crate) enum Patience {
     /// A small exchange, body and all.
     Exchange,
     /// As long as bytes keep coming.
@@ -75,7 +75,7 @@ pub(super) enum Patience {
 
 impl Client {
     /// A client that trusts the certificates in a PEM text and no others.
-    pub(super) fn new(authority: &str) -> Result<Self, ureq::Error> {
+    pub(crate) fn new(authority: &str) -> Result<Self, ureq::Error> {
         let mut roots = Vec::new();
         for item in parse_pem(authority.as_bytes()) {
             if let PemItem::Certificate(certificate) = item? {
@@ -103,7 +103,7 @@ impl Client {
     }
 
     /// Sends a request; `headers` hold everything but the host and the body's length.
-    pub(super) fn send(
+    pub(crate) fn send(
         &self,
         method: &str,
         url: &str,

@@ -13,7 +13,7 @@ mod content;
 mod decompress;
 mod dns;
 mod ecr;
-mod http;
+pub(crate) mod http;
 mod image;
 mod registry;
 mod unpack;
@@ -125,7 +125,7 @@ fn own_address() -> Option<Ipv4Addr> {
 
 /// Why a try failed.
 #[derive(Debug, PartialEq, Eq)]
-enum Trouble {
+pub(crate) enum Trouble {
     /// There was no answer: no address, no connection, or one that broke. It may work next time.
     Unreachable(String),
     /// An answer that is of the moment.

@@ -151,7 +151,7 @@ impl Probe {
             match report {
                 Report::Created { pid } => self.pid = Some(Pid::from_raw(pid)),
                 Report::Failed(why) => self.failed = Some(why),
-                Report::Progress(_) | Report::Pulled(_) | Report::Secrets(_) => (),
+                _ => (),
             }
         }
         if let Some(pid) = self.pid.filter(|_| self.code.is_none()) {

@@ -77,7 +77,7 @@ impl Shim<'_> {
                     Report::Progress(text) => complain(&text),
                     Report::Pulled(image) => outcome = Some(Ok(*image)),
                     Report::Failed(why) => outcome = Some(Err(why)),
-                    Report::Created { .. } | Report::Secrets(_) => (),
+                    _ => (),
                 }
             }
             if ended && outcome.is_none() {

@@ -2,6 +2,7 @@
 
 mod health;
 mod images;
+mod logger;
 mod order;
 mod secrets;
 mod start;
@@ -25,6 +26,7 @@ use crate::pull::Pulled;
 use crate::secrets::Values;
 use crate::{Error, Result, clean, exec, record, resources, volume};
 use health::Checks;
+use logger::Logger;
 use order::{Awaited, Readiness, readiness};
 
 /// How long the last output of an ended container is waited for.
@@ -79,6 +81,7 @@ pub fn run(dir: &Path, state: &Path) -> Result<()> {
             events: &mut events,
             running,
             early,
+            logger: Logger::default(),
             stop,
             secrets: Values::default(),
         };
@@ -112,6 +115,8 @@ struct Shim<'a> {
     running: BTreeMap<String, Running>,
     /// Children that ended before it was known who they are.
     early: BTreeMap<Pid, i32>,
+    /// The log driver.
+    logger: Logger,
     /// Whether the task shall end.
     stop: bool,
     /// The values of its containers' secrets, by where they are from.
@@ -157,10 +162,14 @@ impl Shim<'_> {
     fn live(&mut self) -> Result<TaskStatus> {
         self.publish();
         match self.begin() {
-            Ok((program, images)) => self.watch(&program, &images)?,
+            Ok((program, images)) => {
+                self.watch(&program, &images)?;
+                self.flush_logger();
+            }
             Err(Halt::Stopped) => (),
             Err(Halt::Failed(why)) => self.fail(why),
         }
+        self.logger.kill();
         let _no_helpers = resources::kill(self.dir, self.state, self.task.id.as_str())?;
         self.status.phase = TaskPhase::Stopped;
         record::write_exit(self.dir, &self.status)?;
@@ -195,7 +204,9 @@ impl Shim<'_> {
         }
         let program = sealed_copy().map_err(|error| Halt::Failed(format!("InternalError: {error}")))?;
         self.secrets = self.read_secrets(&program)?;
+        self.start_logger(&program)?;
         let images = self.pull(&program)?;
+        self.await_logger()?;
         self.status.phase = TaskPhase::Starting;
         self.publish();
         let group = resources::task_cgroup(self.state, self.task.id.as_str());
@@ -228,6 +239,7 @@ impl Shim<'_> {
                 .values()
                 .filter_map(|running| running.checks.as_ref()?.watched())
                 .flatten()
+                .chain(self.logger.watched())
                 .collect();
             let woken = self.events.wait(&watched, deadline).map_err(Error::file(self.dir))?;
             self.stop |= woken.stop;
@@ -235,6 +247,7 @@ impl Shim<'_> {
                 self.ended(child);
             }
             self.hear_checks();
+            self.hear_logger();
         }
     }
 

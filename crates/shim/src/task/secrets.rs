@@ -49,7 +49,7 @@ impl Shim<'_> {
                     Report::Secrets(values) => return Ok(values),
                     Report::Failed(why) => return Err(Halt::Failed(why)),
                     Report::Progress(text) => complain(&text),
-                    Report::Pulled(_) | Report::Created { .. } => (),
+                    _ => (),
                 }
             }
             if ended {

@@ -14,7 +14,7 @@ use super::health::Checks;
 use super::order::START_TIMEOUT;
 use super::{Running, Shim, complain};
 use crate::helper::{CREATE, Helper, Report};
-use crate::logs::{self, Log, Stream};
+use crate::logs::{self, Log, Sink, Stream};
 use crate::pull::{self, Pulled};
 use crate::{aws, create, resources, volume};
 
@@ -67,7 +67,8 @@ impl Shim<'_> {
         };
         let helper = Helper::start(program, CREATE, self.dir, &job, Some((out.into(), err.into())))
             .map_err(|e| say(&e))?;
-        let output = pump(stdout, stderr, &log).map_err(|e| say(&e))?;
+        let sink = self.logger.sink(&container.name);
+        let output = pump(stdout, stderr, &log, sink.as_ref()).map_err(|e| say(&e))?;
         let pid = self.await_exec(helper).map_err(|why| {
             format!(
                 "failed to create new container runtime task: failed to create shim task: OCI runtime create failed: \
@@ -122,7 +123,7 @@ impl Shim<'_> {
                     Report::Created { pid: number } => pid = Some(Pid::from_raw(number)),
                     Report::Failed(why) => failed = Some(why),
                     Report::Progress(text) => complain(&text),
-                    Report::Pulled(_) | Report::Secrets(_) => (),
+                    _ => (),
                 }
             }
             match (failed.take(), pid) {
@@ -151,13 +152,19 @@ fn hostname(address: Option<std::net::Ipv4Addr>, region: &str) -> String {
 }
 
 /// Starts the threads that keep a container's output. The receiver is closed when both are done.
-fn pump(stdout: PipeReader, stderr: PipeReader, log: &Log) -> std::io::Result<Receiver<()>> {
+fn pump(
+    stdout: PipeReader,
+    stderr: PipeReader,
+    log: &Log,
+    sink: Option<&Sink>,
+) -> std::io::Result<Receiver<()>> {
     let (open, done) = channel::<()>();
     for (source, stream) in [(stdout, Stream::Stdout), (stderr, Stream::Stderr)] {
-        let (log, open) = (log.clone(), open.clone());
+        let (log, sink, open) = (log.clone(), sink.cloned(), open.clone());
         std::thread::Builder::new().name("log".to_owned()).spawn(move || {
-            logs::pump(source, stream, &log);
-            drop(open);
+            logs::pump(source, stream, &log, sink.as_ref());
+            // Before the end is told: the driver's pipe ends with the last of them.
+            drop((sink, open));
         })?;
     }
     Ok(done)

@@ -9,6 +9,7 @@ mod death;
 mod health;
 mod isolation;
 mod life;
+mod logging;
 mod order;
 mod pulling;
 mod secrets;

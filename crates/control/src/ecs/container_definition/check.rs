@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use desired::DependencyCondition;
 use wire::ApiError;
 
-use super::refused;
 use super::{ContainerDefinition, HealthCheck, LinuxParameters, Ulimit};
+use super::{log, refused};
 use crate::ecs::client;
 use crate::ecs::fargate::Size;
 
@@ -153,6 +153,9 @@ pub(crate) fn check(
         system_controls(container)?;
         if let Some(health) = &container.health_check {
             health_check(&container.name, health)?;
+        }
+        if let Some(configuration) = &container.log_configuration {
+            log::check(configuration)?;
         }
         if let Some(linux) = &container.linux_parameters {
             linux_parameters(&container.name, linux)?;

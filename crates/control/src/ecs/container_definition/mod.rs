@@ -1,6 +1,7 @@
 //! Container definitions: what a task definition says of each container, kept and printed in one shape as AWS does.
 
 mod check;
+mod log;
 mod members;
 mod refused;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use wire::{DocumentedDefault, Empty, OnlyDefault};
 
 pub(crate) use check::check;
+pub use log::LogConfiguration;
 pub use members::{
     ContainerDependency, HealthCheck, KeyValuePair, LinuxParameters, MountPoint, Secret, SystemControl,
     Ulimit, VolumeFrom,
@@ -141,9 +143,9 @@ pub struct ContainerDefinition {
     /// Refused.
     #[serde(default, skip_serializing)]
     pub credential_specs: Given,
-    /// Not honoured.
-    #[serde(default, skip_serializing)]
-    pub log_configuration: OnlyDefault<Empty>,
+    /// Where its output goes besides Landfall's own keeping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_configuration: Option<LogConfiguration>,
     /// Refused.
     #[serde(default, skip_serializing)]
     pub hostname: Given,

@@ -87,6 +87,13 @@ pub fn register(
             "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.",
         ));
     }
+    if execution_role_arn.is_none()
+        && request.container_definitions.iter().any(|container| container.log_configuration.is_some())
+    {
+        return Err(client(
+            "Fargate requires task definition to have execution role ARN to support log driver awslogs.",
+        ));
+    }
     let tags = tag::take(request.tags)?;
     let prefix = context.key(format_args!("{}/", request.family));
     let last = rows.scan::<TaskDefinition>(&prefix).last().map_or(0, |row| row.revision);

@@ -144,8 +144,8 @@ fn task_definitions_that_cannot_be_are_refused() {
             (
                 register,
                 container("logConfiguration", json!({"logDriver": "awslogs"})),
-                "InvalidParameterException",
-                "containerDefinitions[0].logConfiguration",
+                "ClientException",
+                "Log driver awslogs requires option: awslogs-group",
             ),
             (
                 register,

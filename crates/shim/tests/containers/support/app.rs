@@ -48,6 +48,16 @@ fn main() {
             println!("{}", argument(2));
             eprintln!("{}", argument(3));
         }
+        // A line an argument; `~<milliseconds>` is a pause, `!<code>` the end.
+        "lines" => arguments[2..].iter().for_each(|argument| {
+            if let Some(pause) = argument.strip_prefix('~') {
+                std::thread::sleep(std::time::Duration::from_millis(pause.parse().unwrap()));
+            } else if let Some(code) = argument.strip_prefix('!') {
+                std::process::exit(code.parse().unwrap());
+            } else {
+                println!("{argument}");
+            }
+        }),
         "arguments" => println!("{:?}", &arguments[2..]),
         "environment" => std::env::vars().for_each(|(name, value)| println!("{name}={value}")),
         "sigpipe" => println!("{}", unsafe { SIGPIPE_WAS }),

@@ -20,12 +20,13 @@ use super::image::{Image, sha256};
 
 pub const REGION: &str = "ap-northeast-2";
 pub const API: &str = "api.ecr.ap-northeast-2.amazonaws.com";
+pub const LOGS: &str = "logs.ap-northeast-2.amazonaws.com";
 pub const REGISTRY: &str = "000000000001.dkr.ecr.ap-northeast-2.amazonaws.com";
 pub const BUCKET: &str = "prod-ap-northeast-2-starport-layer-bucket.s3.ap-northeast-2.amazonaws.com";
 pub const SSM: &str = "ssm.ap-northeast-2.amazonaws.com";
 pub const ASM: &str = "secretsmanager.ap-northeast-2.amazonaws.com";
 /// All names that are answered.
-const NAMES: [&str; 5] = [API, REGISTRY, BUCKET, SSM, ASM];
+const NAMES: [&str; 6] = [API, REGISTRY, BUCKET, SSM, ASM, LOGS];
 const DNS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 const SERVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 10);
 const TOKEN: &str = "QVdTOnNlY3JldA==";
@@ -47,6 +48,11 @@ pub struct Content {
     pub denied: BTreeSet<String>,
     /// Whether questions are taken and not answered.
     pub no_dns: bool,
+    /// What CloudWatch Logs was told: actions, and events with their streams.
+    pub log_calls: Vec<String>,
+    pub log_events: Vec<(String, String)>,
+    /// What CloudWatch Logs answers instead, by action: a status and an error's code.
+    pub log_errors: BTreeMap<String, (&'static str, String)>,
     /// Names that lead elsewhere.
     pub elsewhere: BTreeMap<String, Ipv4Addr>,
 }
@@ -195,6 +201,9 @@ fn respond(
     content: &Mutex<Content>,
 ) -> Reply {
     let mut content = content.lock().unwrap();
+    if host == LOGS {
+        return logs(header, body, &mut content);
+    }
     content.asked.push(format!("{method} {host}{path}"));
     let refusal = |action: &str| {
         format!(
@@ -303,4 +312,28 @@ fn secret(
         }
     }
     found(serde_json::json!({ "Parameters": parameters, "InvalidParameters": invalid }))
+}
+
+/// CloudWatch Logs.
+fn logs(header: &impl Fn(&str) -> String, body: &[u8], content: &mut Content) -> Reply {
+    let signed = header("authorization");
+    let target = header("x-amz-target");
+    let action = target.strip_prefix("Logs_20140328.").unwrap();
+    content.log_calls.push(action.to_owned());
+    let refused = |status: &'static str, code: &str| {
+        let body = serde_json::json!({ "__type": code, "message": "no" });
+        (status, "x-amzn-requestid: 4f7b\r\n".to_owned(), body.to_string().into_bytes())
+    };
+    if let Some((status, code)) = content.log_errors.get(action) {
+        return refused(status, code);
+    }
+    if !signed.contains("/ap-northeast-2/logs/aws4_request") || header("x-amz-security-token") != "session" {
+        return refused("400 Bad Request", "ExpiredTokenException");
+    }
+    let request: serde_json::Value = serde_json::from_slice(body).unwrap();
+    for event in request["logEvents"].as_array().into_iter().flatten() {
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        content.log_events.push((text(&request["logStreamName"]), text(&event["message"])));
+    }
+    ("200 OK", String::new(), b"{}".to_vec())
 }
