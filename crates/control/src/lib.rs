@@ -38,7 +38,7 @@ use store::{TableDef, table};
 pub use answered::{Answered, forget_old};
 pub use context::{Auth, Context, Principal, Settings};
 pub use dispatch::{Api, LONGEST_BODY};
-pub use machine::{Machine, Reports};
+pub use machine::{Machine, ReportNews, Reports};
 pub use operation::{DiskHandler, Handler, Operation};
 pub use service::Service;
 pub use session::SessionKey;

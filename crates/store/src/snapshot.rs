@@ -12,6 +12,8 @@ use crate::table::{Erased, Row};
 pub struct Snapshot {
     pub(crate) sequence: u64,
     pub(crate) tables: BTreeMap<&'static str, OrdMap<String, Erased>>,
+    /// The rows again, by the keys of [`Row::found_by`].
+    pub(crate) found_by: BTreeMap<&'static str, OrdMap<String, Erased>>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -33,11 +35,21 @@ impl Snapshot {
 
     /// The rows whose keys begin with `prefix`, in the order of their keys. The empty prefix gives all.
     pub fn scan<'a, R: Row>(&'a self, prefix: &'a str) -> impl Iterator<Item = Arc<R>> + 'a {
-        self.tables
-            .get(R::TABLE)
-            .into_iter()
-            .flat_map(move |rows| rows.range(prefix.to_owned()..))
-            .take_while(move |(key, _)| key.starts_with(prefix))
-            .filter_map(|(_, row)| Arc::clone(row).downcast::<R>().ok())
+        below(self.tables.get(R::TABLE), prefix)
     }
+
+    /// The rows one of whose further keys ([`Row::found_by`]) begins with `prefix`, in the order of those keys.
+    pub fn find<'a, R: Row>(&'a self, prefix: &'a str) -> impl Iterator<Item = Arc<R>> + 'a {
+        below(self.found_by.get(R::TABLE), prefix)
+    }
+}
+
+fn below<'a, R: Row>(
+    rows: Option<&'a OrdMap<String, Erased>>,
+    prefix: &'a str,
+) -> impl Iterator<Item = Arc<R>> + 'a {
+    rows.into_iter()
+        .flat_map(move |rows| rows.range(prefix.to_owned()..))
+        .take_while(move |(key, _)| key.starts_with(prefix))
+        .filter_map(|(_, row)| Arc::clone(row).downcast::<R>().ok())
 }

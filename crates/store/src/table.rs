@@ -23,19 +23,32 @@ pub trait Row: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn parts(&self) -> Vec<PartId> {
         Vec::new()
     }
+
+    /// Further keys under which [`crate::Snapshot::find`] finds this row, all of them this row's own: they end with what
+    /// tells it from others. They may change with the row.
+    fn found_by(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A table as [`crate::Store::open`] takes it: made by [`table`].
 #[derive(Debug, Clone, Copy)]
 pub struct TableDef {
     pub(crate) name: &'static str,
-    pub(crate) decode: fn(&[u8]) -> Result<Erased, serde_json::Error>,
+    pub(crate) decode: fn(&[u8]) -> Result<Decoded, serde_json::Error>,
+}
+
+/// A row from disk, and what finds it besides its key.
+pub(crate) struct Decoded {
+    pub(crate) row: Erased,
+    pub(crate) found_by: Vec<String>,
 }
 
 /// The definition of the table of rows `R`.
 pub const fn table<R: Row>() -> TableDef {
-    fn decode<R: Row>(bytes: &[u8]) -> Result<Erased, serde_json::Error> {
-        Ok(Arc::new(serde_json::from_slice::<R>(bytes)?))
+    fn decode<R: Row>(bytes: &[u8]) -> Result<Decoded, serde_json::Error> {
+        let row: R = serde_json::from_slice(bytes)?;
+        Ok(Decoded { found_by: row.found_by(), row: Arc::new(row) })
     }
     TableDef { name: R::TABLE, decode: decode::<R> }
 }

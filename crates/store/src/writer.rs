@@ -76,6 +76,8 @@ pub struct Commit {
     pub sequence: u64,
     /// The parts in which a changed row shows.
     pub dirty: BTreeSet<PartId>,
+    /// The rows that were put or deleted, as table and key.
+    pub changed: Arc<[(&'static str, String)]>,
 }
 
 /// A write's own view: reads see its own changes. Dropped without a trace when the write fails.
@@ -114,7 +116,7 @@ impl Tx {
             Err(error) => panic!("a row of {} cannot be encoded: {error}", R::TABLE),
         };
         if let Some(old) = self.view.get::<R>(&key) {
-            self.dirty.extend(old.parts());
+            self.forget(&*old);
         }
         self.dirty.extend(row.parts());
         let row = Arc::new(row);
@@ -122,6 +124,9 @@ impl Tx {
             panic!("the store was opened without the table {}", R::TABLE);
         };
         table.insert(key.clone(), row.clone());
+        for further in row.found_by() {
+            self.view.found_by.entry(R::TABLE).or_default().insert(further, row.clone());
+        }
         self.changes.push(Change { table: R::TABLE, key, value: Some(value) });
         row
     }
@@ -129,12 +134,22 @@ impl Tx {
     /// Deletes the row at a key and returns it.
     pub fn delete<R: Row>(&mut self, key: &str) -> Option<Arc<R>> {
         let old = self.view.get::<R>(key)?;
-        self.dirty.extend(old.parts());
+        self.forget(&*old);
         if let Some(table) = self.view.tables.get_mut(R::TABLE) {
             table.remove(key);
         }
         self.changes.push(Change { table: R::TABLE, key: key.to_owned(), value: None });
         Some(old)
+    }
+
+    /// A row as it was goes: it shows no more where it did.
+    fn forget<R: Row>(&mut self, old: &R) {
+        self.dirty.extend(old.parts());
+        if let Some(found_by) = self.view.found_by.get_mut(R::TABLE) {
+            for further in old.found_by() {
+                found_by.remove(&further);
+            }
+        }
     }
 
     /// The number that this write's commit will have.
@@ -293,11 +308,15 @@ fn load(connection: &Connection, tables: &[TableDef]) -> Result<Snapshot, StoreE
         let mut statement = connection.prepare("SELECT key, value FROM row WHERE tbl = ?1")?;
         for table in tables {
             let rows = snapshot.tables.entry(table.name).or_default();
+            let further = snapshot.found_by.entry(table.name).or_default();
             let mut found = statement.query([table.name])?;
             while let Some(row) = found.next()? {
                 let key: String = row.get(0)?;
                 match (table.decode)(row.get_ref(1)?.as_blob()?) {
-                    Ok(value) => rows.insert(key, value),
+                    Ok(decoded) => {
+                        further.extend(decoded.found_by.into_iter().map(|key| (key, decoded.row.clone())));
+                        rows.insert(key, decoded.row);
+                    }
                     Err(error) => {
                         return Ok(Some(StoreError::Row {
                             table: table.name,
@@ -305,7 +324,7 @@ fn load(connection: &Connection, tables: &[TableDef]) -> Result<Snapshot, StoreE
                             cause: error.to_string(),
                         }));
                     }
-                };
+                }
             }
         }
         Ok(None)
@@ -358,7 +377,8 @@ impl Writer {
             self.commit(view.sequence, &changes).map_err(failed("written"))
         };
         if result.is_ok() && !changes.is_empty() {
-            let commit = Commit { sequence: view.sequence, dirty };
+            let changed = changes.into_iter().map(|change| (change.table, change.key)).collect();
+            let commit = Commit { sequence: view.sequence, dirty, changed };
             self.current.store(Arc::new(view));
             for watcher in self.watchers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 outlive(|| watcher(&commit));

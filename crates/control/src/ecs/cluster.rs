@@ -7,6 +7,7 @@ use store::{Row, Snapshot, Tx};
 use types::{AccountId, Region, Timestamp};
 use wire::{ApiError, Empty as NoValue, OnlyDefault};
 
+use super::capacity_provider::{self, StrategyItem};
 use super::service::Service;
 use super::tag::{self, Tag, Tags};
 use super::task::{LastStatus, Task};
@@ -28,8 +29,21 @@ pub struct Cluster {
     pub created_at: Timestamp,
     /// When it was deleted.
     pub deleted_at: Option<Timestamp>,
+    /// Whether its services' and tasks' metrics are collected: `disabled`, `enabled` or `enhanced`.
+    #[serde(default = "disabled")]
+    pub container_insights: String,
+    /// The capacity providers that its services and tasks may take.
+    #[serde(default)]
+    pub capacity_providers: Vec<String>,
+    /// What they take when their request says nothing.
+    #[serde(default)]
+    pub default_capacity_provider_strategy: Vec<StrategyItem>,
     /// Its tags.
     pub tags: Tags,
+}
+
+fn disabled() -> String {
+    "disabled".to_owned()
 }
 
 /// See [`Cluster::status`].
@@ -94,7 +108,7 @@ impl Cluster {
         });
         let settings = include
             .contains(&Include::Settings)
-            .then(|| vec![KeyValue { name: "containerInsights", value: "disabled".to_owned() }]);
+            .then(|| vec![KeyValue { name: "containerInsights", value: self.container_insights.clone() }]);
         ClusterView {
             cluster_arn: self.arn(),
             cluster_name: self.name.clone(),
@@ -106,8 +120,8 @@ impl Cluster {
             statistics: statistics.unwrap_or_default(),
             tags: if include.contains(&Include::Tags) { tag::print(&self.tags) } else { Vec::new() },
             settings: settings.unwrap_or_default(),
-            capacity_providers: [],
-            default_capacity_provider_strategy: [],
+            capacity_providers: self.capacity_providers.clone(),
+            default_capacity_provider_strategy: self.default_capacity_provider_strategy.clone(),
         }
     }
 }
@@ -146,11 +160,6 @@ pub fn get_active(rows: &Snapshot, context: &Context, named: Option<&str>) -> Re
     Ok(cluster)
 }
 
-wire::documented_default!(
-    /// Container Insights need CloudWatch's metrics, which come later.
-    Disabled = "disabled"
-);
-
 /// `CreateCluster`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -161,26 +170,53 @@ pub struct CreateCluster {
     settings: Vec<ClusterSetting>,
     #[serde(default, rename = "configuration")]
     _configuration: OnlyDefault<NoValue>,
-    #[serde(default, rename = "capacityProviders")]
-    _capacity_providers: OnlyDefault<NoValue>,
-    #[serde(default, rename = "defaultCapacityProviderStrategy")]
-    _default_capacity_provider_strategy: OnlyDefault<NoValue>,
+    #[serde(default)]
+    capacity_providers: Vec<String>,
+    #[serde(default)]
+    default_capacity_provider_strategy: Vec<StrategyItem>,
     #[serde(default, rename = "serviceConnectDefaults")]
     _service_connect_defaults: OnlyDefault<NoValue>,
 }
 
+/// A setting: `containerInsights` is the one there is.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ClusterSetting {
+#[serde(deny_unknown_fields)]
+pub(super) struct ClusterSetting {
     name: String,
-    #[serde(default, rename = "value")]
-    _value: OnlyDefault<Disabled>,
+    value: String,
+}
+
+/// The value of `containerInsights` in a request's settings. It is kept and shown; the metrics that are collected are
+/// the same with each.
+///
+/// # Errors
+/// When there is another setting, or another value.
+pub(super) fn container_insights(settings: &[ClusterSetting]) -> Result<Option<String>, ApiError> {
+    let mut value = None;
+    for setting in settings {
+        if setting.name != "containerInsights" {
+            return Err(invalid(format!("Invalid setting name: {}", setting.name)));
+        }
+        if !["disabled", "enabled", "enhanced"].contains(&setting.value.as_str()) {
+            return Err(invalid(format!("Invalid setting value: {}", setting.value)));
+        }
+        value = Some(setting.value.clone());
+    }
+    Ok(value)
 }
 
 /// One cluster, as answers carry it.
 #[derive(Debug, Serialize)]
 pub struct OneCluster {
     cluster: ClusterView,
+}
+
+impl OneCluster {
+    /// With settings, statistics and tags.
+    pub(super) fn print(rows: &Snapshot, cluster: &Cluster) -> Self {
+        let all = [Include::Settings, Include::Statistics, Include::Tags];
+        Self { cluster: cluster.print(rows, &all) }
+    }
 }
 
 /// A cluster as responses print it.
@@ -197,8 +233,8 @@ struct ClusterView {
     statistics: Vec<KeyValue>,
     tags: Vec<Tag>,
     settings: Vec<KeyValue>,
-    capacity_providers: [String; 0],
-    default_capacity_provider_strategy: [String; 0],
+    capacity_providers: Vec<String>,
+    default_capacity_provider_strategy: Vec<StrategyItem>,
 }
 
 #[derive(Debug, Serialize)]
@@ -211,15 +247,15 @@ struct KeyValue {
 pub fn create(rows: &mut Tx, context: &Context, request: CreateCluster) -> Result<OneCluster, ApiError> {
     let name = request.cluster_name.filter(|name| !name.is_empty()).unwrap_or_else(|| "default".to_owned());
     valid_name("Cluster name", &name)?;
-    if let Some(setting) = request.settings.iter().find(|setting| setting.name != "containerInsights") {
-        return Err(invalid(format!("Invalid setting name: {}", setting.name)));
-    }
+    let insights = container_insights(&request.settings)?;
+    let insights = insights.unwrap_or_else(|| super::account_setting::container_insights(rows, context));
+    let capacity_providers = capacity_provider::take(request.capacity_providers)?;
+    capacity_provider::check(&request.default_capacity_provider_strategy, &capacity_providers)?;
     let tags = tag::take(request.tags)?;
     role::ensure_service_linked(rows, context);
-    let all = [Include::Settings, Include::Statistics, Include::Tags];
     let existing = rows.get::<Cluster>(&context.key(&name));
     if let Some(existing) = existing.filter(|cluster| cluster.status == ClusterStatus::Active) {
-        return Ok(OneCluster { cluster: existing.print(rows, &all) });
+        return Ok(OneCluster::print(rows, &existing));
     }
     let cluster = rows.put(Cluster {
         account: context.account.clone(),
@@ -228,9 +264,12 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateCluster) -> Resul
         status: ClusterStatus::Active,
         created_at: context.now,
         deleted_at: None,
+        container_insights: insights,
+        capacity_providers,
+        default_capacity_provider_strategy: request.default_capacity_provider_strategy,
         tags,
     });
-    Ok(OneCluster { cluster: cluster.print(rows, &all) })
+    Ok(OneCluster::print(rows, &cluster))
 }
 
 /// `DescribeClusters`.

@@ -3,7 +3,10 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "a handler owns its request")]
 
+mod account_setting;
+pub mod capacity_provider;
 pub mod cluster;
+pub mod cluster_update;
 mod container_definition;
 mod fargate;
 pub mod network;
@@ -31,32 +34,47 @@ use crate::operation::{Operation, read, write};
 pub const OPERATIONS: &[Operation] = &[
     write!(Ecs, CreateCluster, cluster::create),
     write!(Ecs, CreateService, service::create::create),
+    write!(Ecs, DeleteAccountSetting, account_setting::delete),
     write!(Ecs, DeleteCluster, cluster::delete),
     write!(Ecs, DeleteService, service::delete::delete),
     write!(Ecs, DeleteTaskDefinitions, task_definition::delete::delete),
     write!(Ecs, DeregisterTaskDefinition, task_definition::deregister),
+    read!(Ecs, DescribeCapacityProviders, capacity_provider::describe),
     read!(Ecs, DescribeClusters, cluster::describe),
+    read!(Ecs, DescribeServiceDeployments, service::record_describe::describe),
+    read!(Ecs, DescribeServiceRevisions, service::revision::describe),
     read!(Ecs, DescribeServices, service::describe::describe),
     read!(Ecs, DescribeTaskDefinition, task_definition::describe),
     read!(Ecs, DescribeTasks, task::describe::describe),
+    read!(Ecs, ListAccountSettings, account_setting::list),
     read!(Ecs, ListClusters, cluster::list),
+    read!(Ecs, ListServiceDeployments, service::record_describe::list),
     read!(Ecs, ListServices, service::describe::list),
     read!(Ecs, ListTagsForResource, tag::list),
     read!(Ecs, ListTaskDefinitionFamilies, task_definition::list::list_families),
     read!(Ecs, ListTaskDefinitions, task_definition::list::list),
     read!(Ecs, ListTasks, task::describe::list),
+    write!(Ecs, PutAccountSetting, account_setting::put),
+    write!(Ecs, PutAccountSettingDefault, account_setting::put_default),
+    write!(Ecs, PutClusterCapacityProviders, capacity_provider::put),
     write!(Ecs, RegisterTaskDefinition, task_definition::register::register),
     write!(Ecs, RunTask, task::run::run),
+    write!(Ecs, StopServiceDeployment, service::record_describe::stop),
     write!(Ecs, StopTask, task::stop::stop),
     write!(Ecs, TagResource, tag::add),
     write!(Ecs, UntagResource, tag::remove),
+    write!(Ecs, UpdateCluster, cluster_update::update),
+    write!(Ecs, UpdateClusterSettings, cluster_update::update_settings),
     write!(Ecs, UpdateService, service::update::update),
 ];
 
 /// The tables of its rows.
 pub const TABLES: &[TableDef] = &[
+    table::<account_setting::AccountSetting>(),
     table::<cluster::Cluster>(),
     table::<service::Service>(),
+    table::<service::record::Record>(),
+    table::<service::revision::Revision>(),
     table::<task::Task>(),
     table::<task_definition::TaskDefinition>(),
 ];
@@ -116,6 +134,17 @@ fn page(
     default: usize,
     token: Option<&str>,
 ) -> Result<crate::page::Page<String>, ApiError> {
+    page_by(items, String::clone, most, default, token)
+}
+
+/// As [`page`], of items in the order of `key`.
+fn page_by<T>(
+    items: Vec<T>,
+    key: impl Fn(&T) -> String,
+    most: Option<i64>,
+    default: usize,
+    token: Option<&str>,
+) -> Result<crate::page::Page<T>, ApiError> {
     let most = match most {
         None => default,
         Some(most) => usize::try_from(most)
@@ -123,8 +152,7 @@ fn page(
             .filter(|most| (1..=100).contains(most))
             .ok_or_else(|| invalid("maxResults must be between 1 and 100"))?,
     };
-    crate::page::page(items, String::clone, Some(most), token)
-        .map_err(|_| invalid("Invalid token in the request"))
+    crate::page::page(items, key, Some(most), token).map_err(|_| invalid("Invalid token in the request"))
 }
 
 /// A random id in the form of a UUID, as events and attachments have it.

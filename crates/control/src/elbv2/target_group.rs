@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use desired::Target;
+use desired::{Target, TargetLifecycle};
 use serde::{Deserialize, Serialize};
 use store::{Row, Snapshot, Tx};
 use types::{PartId, random_hex};
@@ -66,6 +66,15 @@ impl Row for TargetGroup {
 
     fn parts(&self) -> Vec<PartId> {
         self.load_balancer_arns.iter().map(|arn| PartId::LoadBalancer(last_part(arn).to_owned())).collect()
+    }
+
+    /// While a target of it drains.
+    fn found_by(&self) -> Vec<String> {
+        let drains = |target: &Target| matches!(target.lifecycle, TargetLifecycle::Draining { .. });
+        match self.targets.iter().any(drains) {
+            true => vec![format!("{}{}", super::targets::DRAINING, self.key())],
+            false => Vec::new(),
+        }
     }
 }
 

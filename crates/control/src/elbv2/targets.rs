@@ -192,11 +192,14 @@ impl TargetGroup {
     }
 }
 
+/// The prefix under which the groups are found that have draining targets.
+pub(super) const DRAINING: &str = "draining/";
+
 /// Forgets the targets that are drained: the nodes say so, their delay is over, or no load balancer uses the group.
 /// Gives the time at which the next delay is over.
 pub fn forget_drained(rows: &mut Tx, machine: &Machine, now: Timestamp) -> Option<Timestamp> {
     let mut next_deadline: Option<Timestamp> = None;
-    let groups: Vec<Arc<TargetGroup>> = rows.scan::<TargetGroup>("").collect();
+    let groups: Vec<Arc<TargetGroup>> = rows.find::<TargetGroup>(DRAINING).collect();
     for group in groups {
         let mut next = (*group).clone();
         next.targets.retain(|target| {

@@ -12,7 +12,7 @@ use types::{AccountId, Region, TaskId};
 use super::task_metadata;
 use crate::Settings;
 use crate::ecs::ContainerDefinition;
-use crate::ecs::task::Task;
+use crate::ecs::task::{Task, found_by_id};
 use crate::ecs::task_definition::{self, TaskDefinition};
 
 /// From SIGTERM to SIGKILL when the container definition does not say ("stopTimeout").
@@ -20,7 +20,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the machine shall do for a task. None: there is no such task, or the machine has ended it.
 pub fn project(rows: &Snapshot, settings: &Settings, id: &TaskId) -> Option<desired::Task> {
-    let task = rows.scan::<Task>("").find(|task| task.id == *id && !task.ended)?;
+    let task = rows.find::<Task>(&found_by_id(id)).find(|task| task.id == *id && !task.ended)?;
     let definition = task_definition::get(rows, &task.task_definition)?;
     let pull = task.pull.as_ref();
     let text = |part: Option<&String>| part.cloned().unwrap_or_default();

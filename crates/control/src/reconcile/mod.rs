@@ -22,7 +22,8 @@ use crate::context::{Context, Principal, Settings};
 use crate::ec2::{nat_gateway, network_insights_analysis, vpc_endpoint, vpc_peering};
 use crate::elbv2::{load_balancer, targets};
 use crate::machine::Machine;
-use crate::{forget_old, schedule, secretsmanager};
+use crate::schedule::{self, Agenda};
+use crate::{forget_old, secretsmanager};
 
 pub use hand_over::every_part;
 #[cfg(test)]
@@ -61,6 +62,7 @@ pub struct Reconciler {
     host: Arc<dyn Host>,
     patience: Patience,
     wake_schedule: Arc<Signal>,
+    agenda: Arc<Mutex<Agenda>>,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -134,13 +136,15 @@ impl Reconciler {
         machine: Arc<Machine>,
         host: Arc<dyn Host>,
     ) -> std::io::Result<Self> {
-        Self { store, settings, machine, host, patience: PATIENCE, wake_schedule: Arc::default() }.run()
+        let (wake_schedule, agenda) = (Arc::default(), Arc::default());
+        Self { store, settings, machine, host, patience: PATIENCE, wake_schedule, agenda }.run()
     }
 
     fn run(self) -> std::io::Result<Self> {
         let (news, receiver) = channel();
-        let (wake, dirty) = (self.wake_schedule.clone(), news.clone());
+        let (wake, dirty, agenda) = (self.wake_schedule.clone(), news.clone(), self.agenda.clone());
         self.store.watch(move |commit| {
+            agenda.lock().unwrap_or_else(PoisonError::into_inner).hear(commit);
             // The loop lives as long as the process.
             let _ = dirty.send(News::Dirty(commit.dirty.clone()));
             wake.raise();
@@ -240,7 +244,11 @@ impl Reconciler {
                     secretsmanager::forget_deleted(tx, now);
                 }
                 let context = |account: &AccountId, region: &Region| own.context(account, region, now);
-                let scheduled = schedule::run(tx, context, &own.machine, now);
+                let mut agenda = own.agenda.lock().unwrap_or_else(PoisonError::into_inner);
+                if sweep {
+                    agenda.look_at_everything();
+                }
+                let scheduled = schedule::run(tx, context, &own.machine, now, &mut agenda);
                 Ok([drained, scheduled].into_iter().flatten().min())
             });
             let wait = match pass {
@@ -249,6 +257,8 @@ impl Reconciler {
                     next.map_or(self.patience.timer, |at| at.since(Timestamp::now()).min(self.patience.timer))
                 }
                 Err(error) => {
+                    // What it had begun to look at, it looks at again.
+                    self.agenda.lock().unwrap_or_else(PoisonError::into_inner).look_at_everything();
                     complaints.tell(format!("scheduling is tried again: {error}"));
                     self.patience.retry
                 }

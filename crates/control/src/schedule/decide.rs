@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use types::{TaskId, Timestamp};
 
-use crate::ecs::service::{RolloutState, Service};
+use super::place;
+use crate::ecs::service::{CircuitBreaker, Rebalancing, RolloutState, Service};
 use crate::ecs::task::LastStatus;
 
 /// A service and all of its tasks that are not STOPPED.
@@ -12,10 +13,10 @@ use crate::ecs::task::LastStatus;
 pub struct ServiceView<'a> {
     /// The service.
     pub service: &'a Service,
-    /// Its tasks, of all deployments.
+    /// Its tasks, of all deployments, the oldest first.
     pub tasks: Vec<TaskView>,
-    /// The subnets of the primary deployment with the names of their zones.
-    pub subnets: Vec<(String, String)>,
+    /// The subnets of each deployment, by its id, with the names of their zones.
+    pub subnets: BTreeMap<String, Vec<(String, String)>>,
 }
 
 /// A task as far as decisions go.
@@ -29,24 +30,76 @@ pub struct TaskView {
     pub subnet: String,
     /// Its zone.
     pub zone: String,
+    /// Its capacity provider.
+    pub provider: Option<String>,
     /// Where it is in its life.
     pub last_status: LastStatus,
     /// Whether it shall run.
     pub wanted: bool,
-    /// Whether it runs, and every load balancer that it is registered with finds it healthy.
-    pub serving: bool,
+    /// What those who check it find.
+    pub health: Health,
+}
+
+/// What the checks of a task find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// Nobody knows yet, at the latest until then where time decides.
+    Undecided {
+        /// When it is decided without news.
+        until: Option<Timestamp>,
+    },
+    /// It runs, and all who check it find it healthy.
+    Serving,
+    /// It fails a check, and its grace period is over.
+    Failing(Cause),
+}
+
+/// Which check a task fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// A load balancer's.
+    LoadBalancer {
+        /// The target group.
+        group: String,
+        /// The port.
+        port: u16,
+        /// What the load balancer says.
+        reason: String,
+    },
+    /// An essential container's own.
+    Container,
 }
 
 /// A change that a service needs. The decisions of one call belong to one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Start a task of the primary deployment in this subnet.
+    /// Start a task of a deployment in this subnet.
     Start {
+        /// The deployment.
+        deployment: String,
         /// The subnet.
         subnet: String,
+        /// The capacity provider.
+        provider: Option<String>,
+        /// Whether it takes the place of one that fails its checks.
+        replaces: bool,
     },
     /// End a task.
     Retire {
+        /// The task.
+        task: TaskId,
+        /// The check that it fails; None: it is one too many, or of an old deployment.
+        cause: Option<Cause>,
+    },
+    /// Say that a task fails its checks.
+    Unhealthy {
+        /// The task.
+        task: TaskId,
+        /// The check.
+        cause: Cause,
+    },
+    /// A task of which that was said is well again, or gone.
+    Recovered {
         /// The task.
         task: TaskId,
     },
@@ -55,12 +108,29 @@ pub enum Decision {
         /// The deployment.
         deployment: String,
     },
+    /// The primary deployment has a task that is well: failed ones are not counted any more.
+    Proven,
+    /// The circuit breaker gives the primary deployment up.
+    Fail {
+        /// Whether the last completed one takes its place.
+        roll_back: bool,
+    },
     /// The primary deployment is complete.
     Complete,
     /// All is as desired: say so.
     Steady,
     /// No longer all is as desired.
     Unsteady,
+    /// Say that the zones are out of balance.
+    Imbalanced {
+        /// How many tasks each zone has.
+        zones: Vec<(String, usize)>,
+    },
+    /// Say that the zones are in balance again.
+    Balanced {
+        /// How many tasks each zone has.
+        zones: Vec<(String, usize)>,
+    },
     /// Nothing changes before then.
     Wait {
         /// The time of the next attempt.
@@ -73,50 +143,36 @@ pub enum Decision {
 /// Decides. Applying the decisions and calling again with what is then there leads to a state in which there is
 /// nothing to decide.
 pub fn schedule(view: &ServiceView<'_>, now: Timestamp) -> Vec<Decision> {
-    if !view.service.is_active() {
+    let service = view.service;
+    if !service.is_active() {
         return end(view);
     }
-    let desired = usize::try_from(view.service.desired_count).unwrap_or(usize::MAX);
-    let primary_id = view.service.primary().map(|primary| primary.id.as_str());
-    let is_primary = |task: &TaskView| Some(task.deployment.as_str()) == primary_id;
-    let wanted = || view.tasks.iter().filter(|task| task.wanted);
-    let primary: Vec<&TaskView> = wanted().filter(|task| is_primary(task)).collect();
-    let others: Vec<&TaskView> = wanted().filter(|task| !is_primary(task)).collect();
-
-    let mut decisions = Vec::new();
-    let missing = desired.saturating_sub(primary.len());
-    let room = if others.is_empty() {
-        missing
-    } else {
-        let most = percent(desired, view.service.maximum_percent);
-        missing.min(most.saturating_sub(primary.len() + others.len()))
-    };
-    match view.service.failures.retry_at.filter(|retry| *retry > now) {
-        Some(until) if room > 0 => decisions.push(Decision::Wait { until }),
-        _ => decisions.extend(places(view, &primary, room).map(|subnet| Decision::Start { subnet })),
+    let Some(primary) = service.primary() else { return Vec::new() };
+    if let Some(tripped) = breaker(service) {
+        return vec![tripped];
     }
-    decisions.extend(excess(&primary, primary.len().saturating_sub(desired)));
-    decisions.extend(replaced(view, &primary, &others, desired));
-
-    let left = |id: &str| view.tasks.iter().any(|task| task.deployment == id);
-    let old = view.service.deployments.iter().skip(1);
-    let forgotten: Vec<&str> = old.map(|deployment| deployment.id.as_str()).filter(|id| !left(id)).collect();
-    let single = view.service.deployments.len() == 1 + forgotten.len();
-    decisions.extend(forgotten.into_iter().map(|id| Decision::Forget { deployment: id.to_owned() }));
-
-    let complete = primary.len() == desired && view.tasks.len() == desired;
-    let running = complete && primary.iter().all(|task| task.last_status == LastStatus::Running);
-    if single && running && primary.iter().all(|task| task.serving) {
-        let rollout = view.service.primary().map(|primary| primary.rollout_state);
-        if rollout == Some(RolloutState::InProgress) {
-            decisions.push(Decision::Complete);
-        }
-        if !view.service.steady {
-            decisions.push(Decision::Steady);
-        }
-    } else if view.service.steady && !running {
-        decisions.push(Decision::Unsteady);
+    let tasks = Tasks::sort(view, &primary.id);
+    let mut decisions = noticed(view);
+    let under_way = primary.rollout_state == RolloutState::InProgress;
+    if under_way && !primary.proven && tasks.good.iter().any(|task| task.health == Health::Serving) {
+        decisions.push(Decision::Proven);
     }
+    let plan = Plan::make(view, &tasks);
+    match service.failures.retry_at.filter(|retry| *retry > now) {
+        Some(until) if plan.start_old + plan.start > 0 => decisions.push(Decision::Wait { until }),
+        _ => {
+            if let Some(old) = plan.old.filter(|_| plan.start_old > 0) {
+                decisions.extend(place::starts(view, old, &tasks.others, plan.start_old, 0));
+            }
+            decisions.extend(place::starts(view, primary, &tasks.good, plan.start, tasks.failing.len()));
+        }
+    }
+    decisions.extend(plan.retire);
+    decisions.extend(rest(view, &tasks));
+    decisions.extend(view.tasks.iter().filter(|task| task.wanted).filter_map(|task| match task.health {
+        Health::Undecided { until: Some(until) } if until > now => Some(Decision::Wait { until }),
+        _ => None,
+    }));
     decisions
 }
 
@@ -129,67 +185,207 @@ fn end(view: &ServiceView<'_>) -> Vec<Decision> {
         return vec![Decision::Inactive];
     }
     let wanted = view.tasks.iter().filter(|task| task.wanted);
-    wanted.map(|task| Decision::Retire { task: task.id.clone() }).collect()
+    wanted.map(|task| Decision::Retire { task: task.id.clone(), cause: None }).collect()
 }
 
-/// So many percent of a count, rounded down.
-fn percent(count: usize, percent: u32) -> usize {
-    let percent = usize::try_from(percent).unwrap_or(usize::MAX);
-    count.saturating_mul(percent) / 100
+/// Whether too many tasks of the primary deployment failed before one was well.
+fn breaker(service: &Service) -> Option<Decision> {
+    let primary = service.primary()?;
+    let counted = primary.rollout_state == RolloutState::InProgress && !primary.proven;
+    let tripped = service.circuit_breaker.enable
+        && counted
+        && primary.failed_tasks >= CircuitBreaker::threshold(service.desired_count);
+    // What is rolled back to and fails is not rolled back again.
+    let roll_back =
+        service.circuit_breaker.rollback && !primary.rollback && service.rollback_target().is_some();
+    tripped.then_some(Decision::Fail { roll_back })
 }
 
-/// The subnets for new tasks: each goes to the zone with the fewest tasks of the deployment, in it to the subnet with
-/// the fewest.
-fn places<'a>(
-    view: &'a ServiceView<'_>,
-    primary: &[&TaskView],
-    count: usize,
-) -> impl Iterator<Item = String> + use<'a> {
-    let mut zones: BTreeMap<String, usize> = BTreeMap::new();
-    let mut subnets: BTreeMap<String, usize> = BTreeMap::new();
-    for task in primary {
-        *zones.entry(task.zone.clone()).or_default() += 1;
-        *subnets.entry(task.subnet.clone()).or_default() += 1;
+/// The tasks that shall run, sorted.
+struct Tasks<'a> {
+    /// Of the primary deployment, those that do not fail their checks.
+    good: Vec<&'a TaskView>,
+    /// Of the primary deployment, those that do.
+    failing: Vec<&'a TaskView>,
+    /// Of the deployments before it.
+    others: Vec<&'a TaskView>,
+}
+
+impl<'a> Tasks<'a> {
+    fn sort(view: &'a ServiceView<'_>, primary: &str) -> Self {
+        let wanted = view.tasks.iter().filter(|task| task.wanted);
+        let (own, others): (Vec<_>, Vec<_>) = wanted.partition(|task| task.deployment == primary);
+        let (failing, good) = own.into_iter().partition(|task| task.is_failing());
+        Self { good, failing, others }
     }
-    (0..count).filter_map(move |_| {
-        let load = |(subnet, zone): &&(String, String)| {
-            (zones.get(zone).copied().unwrap_or(0), subnets.get(subnet).copied().unwrap_or(0))
+
+    fn serving(&self) -> usize {
+        self.good.iter().filter(|task| task.health == Health::Serving).count()
+    }
+
+    fn all(&self) -> usize {
+        self.good.len() + self.failing.len() + self.others.len()
+    }
+}
+
+impl TaskView {
+    fn is_failing(&self) -> bool {
+        matches!(self.health, Health::Failing(_))
+    }
+
+    fn runs(&self) -> bool {
+        self.last_status == LastStatus::Running
+    }
+
+    fn retire(&self) -> Decision {
+        let cause = match &self.health {
+            Health::Failing(cause) => Some(cause.clone()),
+            Health::Undecided { .. } | Health::Serving => None,
         };
-        let (subnet, zone) = view.subnets.iter().min_by_key(load)?;
-        *zones.entry(zone.clone()).or_default() += 1;
-        *subnets.entry(subnet.clone()).or_default() += 1;
-        Some(subnet.clone())
-    })
-}
-
-/// The tasks that are too many: those that do not run yet first, then from the zone with the most.
-fn excess(primary: &[&TaskView], count: usize) -> Vec<Decision> {
-    let mut left: Vec<&TaskView> = primary.to_vec();
-    let mut retired = Vec::new();
-    for _ in 0..count {
-        let load = |task: &TaskView| left.iter().filter(|other| other.zone == task.zone).count();
-        let rank = |task: &TaskView| (task.last_status != LastStatus::Running, load(task));
-        let Some(chosen) = (0..left.len()).max_by_key(|index| rank(left[*index])) else { break };
-        retired.push(Decision::Retire { task: left.swap_remove(chosen).id.clone() });
+        Decision::Retire { task: self.id.clone(), cause }
     }
-    retired
 }
 
-/// The tasks of earlier deployments that may end: those that never ran at once, the others as far as enough stay.
-/// What the load balancer thinks counts for new tasks alone: after a restart nothing is known of health, and no old
-/// task may end for that.
-fn replaced(
-    view: &ServiceView<'_>,
-    primary: &[&TaskView],
-    others: &[&TaskView],
-    desired: usize,
-) -> Vec<Decision> {
-    let share = desired.saturating_mul(usize::try_from(view.service.minimum_healthy_percent).unwrap_or(100));
-    let least = share.div_ceil(100);
-    let (running, starting): (Vec<&TaskView>, Vec<&TaskView>) =
-        others.iter().partition(|task| task.last_status == LastStatus::Running);
-    let serving = primary.iter().filter(|task| task.serving).count();
-    let spare = (serving + running.len()).saturating_sub(least);
-    let ended = starting.into_iter().chain(running.into_iter().take(spare));
-    ended.map(|task| Decision::Retire { task: task.id.clone() }).collect()
+/// The bounds of the service scheduler ("deploymentConfiguration"): the least that stay healthy, rounded up, and the
+/// most that run or start, rounded down.
+pub(super) fn bounds(service: &Service) -> (usize, usize) {
+    let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let desired = count(service.desired_count);
+    let least = desired.saturating_mul(count(service.minimum_healthy_percent)).div_ceil(100);
+    let most = desired.saturating_mul(count(service.maximum_percent)) / 100;
+    (least.min(desired), most.max(desired))
+}
+
+/// How many tasks start, and which end.
+struct Plan<'a> {
+    /// The deployment whose tasks are kept up until the primary one's serve: the last completed one.
+    old: Option<&'a crate::ecs::service::Deployment>,
+    start_old: usize,
+    start: usize,
+    retire: Vec<Decision>,
+}
+
+impl<'a> Plan<'a> {
+    fn make(view: &ServiceView<'a>, tasks: &Tasks<'_>) -> Self {
+        let service = view.service;
+        let desired = usize::try_from(service.desired_count).unwrap_or(usize::MAX);
+        let (least, most) = bounds(service);
+        let failed = service.primary().is_some_and(|primary| primary.rollout_state == RolloutState::Failed);
+        let serving = tasks.serving();
+        // What a deployment that was given up does not do, the one before it does.
+        let kept = if failed { desired } else { least };
+        let needed_old = kept.saturating_sub(serving);
+        let mut before = service.deployments.iter().skip(1);
+        let old = before.find(|known| known.rollout_state == RolloutState::Completed);
+        // Percentages that let nothing be replaced would have the old tasks replaced for ever.
+        let old = old.filter(|_| most > least || failed);
+        let fine_old = tasks.others.iter().filter(|task| !task.is_failing()).count();
+
+        let room = most.saturating_sub(tasks.all());
+        let start_old = match old {
+            Some(_) => needed_old.saturating_sub(fine_old).min(room),
+            None => 0,
+        };
+        let missing = if failed { 0 } else { desired.saturating_sub(tasks.good.len()) };
+        let move_one = usize::from(place::moves(view, &tasks.good) && tasks.all() == desired);
+        let start = (missing + move_one).min(room - start_old);
+
+        let mut retire = Vec::new();
+        retire.extend(place::excess(view, &tasks.good, desired));
+        // One that fails goes when another serves in its place; where there is no room for another, as many go as the
+        // least allows, and one at a time where it allows none.
+        let running = tasks.good.iter().chain(&tasks.failing).chain(&tasks.others).filter(|task| task.runs());
+        let spare = running.count().saturating_sub(least);
+        let replaced = (tasks.failing.len() + serving).saturating_sub(desired);
+        let blocked = failed || (missing > 0 && start == 0);
+        let starting = tasks.good.len() > serving;
+        let cleared = match blocked {
+            true if spare > 0 => spare,
+            true if !starting => 1,
+            _ => 0,
+        };
+        retire.extend(tasks.failing.iter().take(replaced.max(cleared)).map(|task| task.retire()));
+        let keep = if old.is_some() { needed_old } else { 0 };
+        retire.extend(replaced_tasks(service, tasks, kept, keep));
+        Self { old, start_old, start, retire }
+    }
+}
+
+/// The tasks of earlier deployments that may end: those that never ran at once but for what is needed in place of
+/// others, the running ones as far as enough stay. What the load balancer thinks counts against an old task only when it
+/// says so: after a restart nothing is known of health, and no old task may end for that.
+fn replaced_tasks(service: &Service, tasks: &Tasks<'_>, least: usize, keep: usize) -> Vec<Decision> {
+    let completed = |task: &TaskView| {
+        let own = service.deployments.iter().find(|known| known.id == task.deployment);
+        own.is_some_and(|own| own.rollout_state == RolloutState::Completed)
+    };
+    let (mut running, starting): (Vec<&TaskView>, Vec<&TaskView>) =
+        tasks.others.iter().partition(|task| task.runs());
+    let fine = running.iter().filter(|task| !task.is_failing()).count();
+    let mut hold = keep.saturating_sub(fine);
+    let mut retire = Vec::new();
+    for task in starting {
+        if completed(task) && hold > 0 {
+            hold -= 1;
+        } else {
+            retire.push(task.retire());
+        }
+    }
+    let spare = (tasks.serving() + running.len()).saturating_sub(least);
+    // First those that fail, then those of deployments that never were complete.
+    running.sort_by_key(|task| (!task.is_failing(), completed(task)));
+    retire.extend(running.into_iter().take(spare).map(TaskView::retire));
+    retire
+}
+
+/// What has to be said of tasks that fail their checks.
+fn noticed(view: &ServiceView<'_>) -> Vec<Decision> {
+    let said = &view.service.unhealthy;
+    let failing =
+        |id: &TaskId| view.tasks.iter().any(|task| task.id == *id && task.wanted && task.is_failing());
+    let recovered = said.iter().filter(|id| !failing(id)).map(|id| Decision::Recovered { task: id.clone() });
+    let new = view.tasks.iter().filter(|task| task.wanted && !said.contains(&task.id));
+    let new = new.filter_map(|task| match &task.health {
+        Health::Failing(cause) => Some(Decision::Unhealthy { task: task.id.clone(), cause: cause.clone() }),
+        Health::Undecided { .. } | Health::Serving => None,
+    });
+    recovered.chain(new).collect()
+}
+
+/// Deployments without tasks, and whether all is as desired.
+fn rest(view: &ServiceView<'_>, tasks: &Tasks<'_>) -> Vec<Decision> {
+    let service = view.service;
+    let mut decisions = Vec::new();
+    let desired = usize::try_from(service.desired_count).unwrap_or(usize::MAX);
+    let left = |id: &str| view.tasks.iter().any(|task| task.deployment == id);
+    let state = service.primary().map(|primary| primary.rollout_state);
+    // What was complete is needed as long as the primary deployment may be given up for it.
+    let kept = |known: &&crate::ecs::service::Deployment| {
+        known.rollout_state == RolloutState::Completed
+            && state != Some(RolloutState::Completed)
+            && desired > 0
+    };
+    let old = service.deployments.iter().skip(1).filter(|known| !kept(known));
+    let forgotten: Vec<&str> = old.map(|known| known.id.as_str()).filter(|id| !left(id)).collect();
+    decisions.extend(forgotten.iter().map(|id| Decision::Forget { deployment: (*id).to_owned() }));
+
+    let alone = view.tasks.len() == tasks.good.len();
+    let complete = alone && tasks.good.len() == desired;
+    let running = complete && tasks.good.iter().all(|task| task.runs());
+    let serving = running && tasks.serving() == desired;
+    if serving && state == Some(RolloutState::InProgress) {
+        decisions.push(Decision::Complete);
+    }
+    let single = service.deployments.len() == 1 + forgotten.len() || state == Some(RolloutState::InProgress);
+    if serving && single && state != Some(RolloutState::Failed) {
+        if !service.steady {
+            decisions.push(Decision::Steady);
+        }
+    } else if service.steady && !running {
+        decisions.push(Decision::Unsteady);
+    }
+    if service.availability_zone_rebalancing == Rebalancing::Enabled {
+        decisions.extend(place::balance(view, &tasks.good, serving));
+    }
+    decisions
 }

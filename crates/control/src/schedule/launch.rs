@@ -35,6 +35,8 @@ pub struct Launch<'a> {
     pub network: &'a Network,
     /// Where it is.
     pub subnet: &'a str,
+    /// The capacity provider that a strategy chose.
+    pub capacity_provider: Option<String>,
     /// Which target groups it joins.
     pub load_balancers: &'a [LoadBalancer],
     /// The client token of the call that asked for it.
@@ -139,6 +141,7 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
         last_status: LastStatus::Provisioning,
         desired_status: DesiredStatus::Running,
         version: 1,
+        capacity_provider: launch.capacity_provider,
         cpu: definition.cpu,
         memory: definition.memory,
         ephemeral_storage: definition

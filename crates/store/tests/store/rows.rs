@@ -31,6 +31,10 @@ impl Row for Target {
     fn parts(&self) -> Vec<PartId> {
         self.shows_in.iter().cloned().map(PartId::LoadBalancer).collect()
     }
+
+    fn found_by(&self) -> Vec<String> {
+        self.shows_in.iter().map(|part| format!("in/{part}/{}", self.key)).collect()
+    }
 }
 
 impl Row for Note {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, mpsc};
 
 use expect_test::{Expect, expect};
-use store::{Commit, Store, StoreError, Tx};
+use store::{Commit, Snapshot, Store, StoreError, Tx};
 
 use crate::rows::{Note, Target, balancers, note, rows, tables, target};
 
@@ -314,4 +314,39 @@ fn writes_that_wait_when_the_store_is_dropped_are_still_done() {
     assert_eq!((0..20).filter(|_| answered.recv().unwrap()).count(), 20);
     let reopened = Store::open(&folder.path().join("test.db"), &tables()).unwrap();
     assert_eq!(reopened.snapshot().scan::<Target>("").count(), 20);
+}
+
+#[test]
+fn a_row_is_found_by_its_further_keys_as_they_are_now_also_after_opening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let found = |rows: &Snapshot, part: &str| -> Vec<String> {
+        rows.find::<Target>(&format!("in/{part}/")).map(|row| row.key.clone()).collect()
+    };
+    let store = Store::open(&path, &tables()).unwrap();
+    let write = |write: fn(&mut Tx)| {
+        let done: Result<(), std::convert::Infallible> = store
+            .write(move |tx| {
+                write(tx);
+                Ok(())
+            })
+            .unwrap();
+        done.unwrap();
+    };
+    write(|tx| {
+        tx.put(target("a", 1, &["x", "y"]));
+        tx.put(target("b", 2, &["x"]));
+        assert_eq!(tx.find::<Target>("in/x/").count(), 2, "a write sees its own rows");
+    });
+    write(|tx| {
+        tx.put(target("a", 3, &["y"]));
+        tx.put(target("c", 4, &["y"]));
+    });
+    write(|tx| drop(tx.delete::<Target>("c")));
+    assert_eq!(found(&store.snapshot(), "x"), ["b"]);
+    assert_eq!(found(&store.snapshot(), "y"), ["a"]);
+    assert_eq!(store.snapshot().find::<Target>("in/y/").next().unwrap().value, 3);
+    drop(store);
+    let rows = Store::open(&path, &tables()).unwrap().snapshot();
+    assert_eq!((found(&rows, "x"), found(&rows, "y")), (vec!["b".to_owned()], vec!["a".to_owned()]));
 }

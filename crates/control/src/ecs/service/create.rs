@@ -6,16 +6,12 @@ use wire::{ApiError, Empty, False, OnlyDefault};
 
 use super::validate::{self, DeploymentConfiguration, DeploymentController, LoadBalancerRequest, Off};
 use super::view::OneService;
-use super::{Deployment, Failures, PropagateTags, Rebalancing, Service, ServiceStatus};
+use super::{Deployment, Failures, PropagateTags, Rebalancing, Service, ServiceStatus, record};
 use crate::Context;
+use crate::ecs::capacity_provider::{self, StrategyItem};
 use crate::ecs::network::{self, NetworkConfiguration};
 use crate::ecs::tag::{self, Tag};
 use crate::ecs::{cluster, invalid, role, task_definition, valid_name};
-
-wire::documented_default!(
-    /// The one scheduling strategy.
-    Replica = "REPLICA"
-);
 
 /// The request.
 #[derive(Debug, Deserialize)]
@@ -43,12 +39,11 @@ pub struct CreateService {
     propagate_tags: Option<PropagateTags>,
     #[serde(default, rename = "enableExecuteCommand")]
     _enable_execute_command: OnlyDefault<False>,
-    #[serde(default, rename = "schedulingStrategy")]
-    _scheduling_strategy: OnlyDefault<Replica>,
+    scheduling_strategy: Option<String>,
     #[serde(default, rename = "serviceRegistries")]
     _service_registries: OnlyDefault<Empty>,
-    #[serde(default, rename = "capacityProviderStrategy")]
-    _capacity_provider_strategy: OnlyDefault<Empty>,
+    #[serde(default)]
+    capacity_provider_strategy: Vec<StrategyItem>,
     #[serde(default, rename = "role")]
     _role: OnlyDefault<Empty>,
     #[serde(default, rename = "placementConstraints")]
@@ -79,16 +74,21 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateService) -> Resul
             ServiceStatus::Draining => {
                 return Err(invalid("Unable to Start a service that is still Draining."));
             }
-            ServiceStatus::Inactive => {}
+            ServiceStatus::Inactive => record::forget(rows, &existing),
         }
     }
-    // AWS's own default is EC2 where the cluster has no strategy; there are no instances here.
-    if request.launch_type.as_deref() != Some("FARGATE") {
-        return Err(ApiError::unsupported(format_args!(
-            "launchType {}: only FARGATE",
-            request.launch_type.as_deref().unwrap_or("EC2 (the default)")
-        )));
+    match request.scheduling_strategy.as_deref() {
+        None | Some("" | "REPLICA") => {}
+        Some("DAEMON") => {
+            return Err(invalid("The DAEMON scheduling strategy is not supported for tasks on AWS Fargate."));
+        }
+        Some(other) => return Err(invalid(format!("Invalid scheduling strategy: {other}"))),
     }
+    let strategy = capacity_provider::choose(
+        &cluster,
+        request.launch_type.as_deref().filter(|named| !named.is_empty()),
+        request.capacity_provider_strategy,
+    )?;
     let definition = request.task_definition.as_deref().filter(|named| !named.is_empty());
     let definition = definition.ok_or_else(|| invalid("TaskDefinition can not be blank."))?;
     let definition = task_definition::find_active(rows, context, definition)?;
@@ -107,7 +107,9 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateService) -> Resul
         ));
     }
     role::ensure_service_linked(rows, context);
-    let service = rows.put(Service {
+    let rebalancing =
+        validate::rebalancing(request.availability_zone_rebalancing, Rebalancing::Enabled, maximum)?;
+    let mut service = Service {
         account: context.account.clone(),
         region: context.region.clone(),
         cluster: cluster.name.clone(),
@@ -119,14 +121,19 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateService) -> Resul
         )?,
         minimum_healthy_percent: minimum,
         maximum_percent: maximum,
-        availability_zone_rebalancing: request.availability_zone_rebalancing.unwrap_or(Rebalancing::Enabled),
+        circuit_breaker: request.deployment_configuration.deployment_circuit_breaker.unwrap_or_default(),
+        availability_zone_rebalancing: rebalancing,
         health_check_grace_period_seconds: validate::grace_period(
             request.health_check_grace_period_seconds,
             0,
         )?,
         enable_ecs_managed_tags: request.enable_ecs_managed_tags,
         propagate_tags: request.propagate_tags.unwrap_or_default(),
-        deployments: vec![Deployment::begin(definition.arn(), network, load_balancers, context.now)],
+        deployments: Vec::new(),
+        last_completed: None,
+        record: String::new(),
+        unhealthy: Vec::new(),
+        rebalancing: false,
         events: Vec::new(),
         steady: false,
         failures: Failures::default(),
@@ -135,6 +142,9 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateService) -> Resul
         client_token: request.client_token,
         inactive_at: None,
         tags: tag::take(request.tags)?,
-    });
+    };
+    let first = Deployment::begin(definition.arn(), network, load_balancers, strategy, context.now);
+    service.deploy(rows, first, context.now);
+    let service = rows.put(service);
     Ok(OneService { service: service.print(rows, true) })
 }

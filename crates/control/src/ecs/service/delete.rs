@@ -4,8 +4,8 @@ use serde::Deserialize;
 use store::Tx;
 use wire::ApiError;
 
-use super::ServiceStatus;
 use super::view::OneService;
+use super::{ServiceStatus, record};
 use crate::Context;
 use crate::ecs::invalid;
 
@@ -32,6 +32,9 @@ pub fn delete(rows: &mut Tx, context: &Context, request: DeleteService) -> Resul
             service.status = ServiceStatus::Draining;
             service.desired_count = 0;
             service.steady = false;
+            record::change(rows, &service, context.now, |record| {
+                record.stop("Service deployment was stopped because the service was deleted.", context.now);
+            });
         }
     }
     let service = rows.put(service);

@@ -2,19 +2,23 @@
 
 pub mod create;
 pub mod delete;
+pub mod deployment;
 pub mod describe;
+pub mod record;
+pub mod record_describe;
+pub mod revision;
 pub mod update;
 mod validate;
 pub mod view;
 
 use serde::{Deserialize, Serialize};
 use store::Row;
-use types::{AccountId, Region, Timestamp};
+use types::{AccountId, Region, TaskId, Timestamp};
 
+pub use deployment::{Deployment, RolloutState};
 pub(super) use validate::platform_version;
 pub(super) use view::{PLATFORM_FAMILY, PLATFORM_VERSION};
 
-use super::network::Network;
 use super::tag::Tags;
 
 /// How many events a service keeps, the newest first ("Service event messages").
@@ -41,8 +45,11 @@ pub struct Service {
     pub minimum_healthy_percent: u32,
     /// How many tasks may run or start meanwhile, in percent, rounded down.
     pub maximum_percent: u32,
-    /// Whether tasks are kept spread over the zones. They always are: each start goes to the zone with the fewest
-    /// tasks, each stop takes from the one with the most.
+    /// Whether a deployment whose tasks keep failing is given up.
+    #[serde(default)]
+    pub circuit_breaker: CircuitBreaker,
+    /// Whether running tasks are moved when the zones have come out of balance. Each start goes to the zone with the
+    /// fewest tasks, and each stop takes from the one with the most, either way.
     pub availability_zone_rebalancing: Rebalancing,
     /// Seconds in which bad health does not count.
     pub health_check_grace_period_seconds: u32,
@@ -50,8 +57,20 @@ pub struct Service {
     pub enable_ecs_managed_tags: bool,
     /// Whose tags tasks get.
     pub propagate_tags: PropagateTags,
-    /// The newest deployment first: it is the primary one. Never empty.
+    /// The primary deployment first, then the newest. Never empty.
     pub deployments: Vec<Deployment>,
+    /// The id of the last deployment that completed: what a rollback goes back to.
+    #[serde(default)]
+    pub last_completed: Option<String>,
+    /// The id of the record of the latest deployment.
+    #[serde(default)]
+    pub record: String,
+    /// The tasks that were said to be unhealthy.
+    #[serde(default)]
+    pub unhealthy: Vec<TaskId>,
+    /// Whether it was said that the zones are out of balance.
+    #[serde(default)]
+    pub rebalancing: bool,
     /// The newest first.
     pub events: Vec<Event>,
     /// Whether the steady state was announced since the last change.
@@ -105,25 +124,23 @@ pub enum PropagateTags {
     TaskDefinition,
 }
 
-/// One rollout of a task definition: what its tasks are made from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Deployment {
-    /// `ecs-svc/` and nineteen digits.
-    pub id: String,
-    /// The task definition's ARN.
-    pub task_definition: String,
-    /// Where its tasks are.
-    pub network: Network,
-    /// Which target groups its tasks join.
-    pub load_balancers: Vec<LoadBalancer>,
-    /// How many of its tasks failed.
-    pub failed_tasks: u32,
-    /// How far it is.
-    pub rollout_state: RolloutState,
-    /// When it began.
-    pub created_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
+/// `deploymentCircuitBreaker`: whether a deployment whose tasks keep failing is given up, and the last one that
+/// completed takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CircuitBreaker {
+    /// It is given up.
+    pub enable: bool,
+    /// The last one that completed takes its place.
+    pub rollback: bool,
+}
+
+impl CircuitBreaker {
+    /// How many failed tasks it takes, for so many desired ones: half of them, rounded up, from 3 to 200 ("How the Amazon
+    /// ECS deployment circuit breaker detects failures").
+    pub fn threshold(desired: u32) -> u32 {
+        desired.div_ceil(2).clamp(3, 200)
+    }
 }
 
 /// A target group that tasks join.
@@ -136,16 +153,6 @@ pub struct LoadBalancer {
     pub container_name: String,
     /// Its port.
     pub container_port: u16,
-}
-
-/// How far a deployment is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum RolloutState {
-    /// Tasks start and stop.
-    InProgress,
-    /// It reached the steady state.
-    Completed,
 }
 
 /// A line of a service's history.
@@ -176,6 +183,20 @@ impl Row for Service {
     fn key(&self) -> String {
         format!("{}/{}/{}/{}", self.account, self.region, self.cluster, self.name)
     }
+
+    /// By the target groups that its tasks join.
+    fn found_by(&self) -> Vec<String> {
+        if self.status == ServiceStatus::Inactive {
+            return Vec::new();
+        }
+        let groups = self.deployments.iter().flat_map(|deployment| &deployment.load_balancers);
+        groups.map(|entry| format!("{}{}", found_by_group(&entry.target_group_arn), self.key())).collect()
+    }
+}
+
+/// The prefix under which the services and tasks of a target group are found.
+pub fn found_by_group(arn: &str) -> String {
+    format!("group/{arn}/")
 }
 
 impl Service {
@@ -211,47 +232,8 @@ impl Service {
         self.events.truncate(EVENTS);
     }
 
-    /// Begins a deployment; the tasks of those before it are replaced.
-    pub fn deploy(&mut self, deployment: Deployment) {
-        self.deployments.insert(0, deployment);
-        self.failures = Failures::default();
-        self.steady = false;
+    /// The prefix under which its tasks that are not STOPPED are found.
+    pub fn tasks_prefix(&self) -> String {
+        super::task::found_by_service(&self.key())
     }
-}
-
-impl Deployment {
-    /// A deployment that begins.
-    pub fn begin(
-        task_definition: String,
-        network: Network,
-        load_balancers: Vec<LoadBalancer>,
-        now: Timestamp,
-    ) -> Self {
-        Self {
-            id: format!("ecs-svc/{}", digits()),
-            task_definition,
-            network,
-            load_balancers,
-            failed_tasks: 0,
-            rollout_state: RolloutState::InProgress,
-            created_at: now,
-            updated_at: now,
-        }
-    }
-
-    /// AWS's words for how far it is.
-    pub fn rollout_reason(&self) -> String {
-        match self.rollout_state {
-            RolloutState::InProgress => format!("ECS deployment {} in progress.", self.id),
-            RolloutState::Completed => format!("ECS deployment {} completed.", self.id),
-        }
-    }
-}
-
-/// Nineteen random digits, the first not zero.
-fn digits() -> String {
-    let hex = types::random_hex(15);
-    let number = u64::from_str_radix(&hex, 16).unwrap_or_default();
-    // Fifteen hexadecimal digits are fewer than 2^60, so that the sum stays below 10^19.
-    (1_000_000_000_000_000_000 + number).to_string()
 }

@@ -6,10 +6,11 @@ use wire::{ApiError, Empty, False, OnlyDefault};
 
 use super::validate::{self, DeploymentConfiguration, DeploymentController, LoadBalancerRequest, Off};
 use super::view::OneService;
-use super::{Deployment, PropagateTags, Rebalancing};
+use super::{Deployment, PropagateTags, Rebalancing, record};
 use crate::Context;
+use crate::ecs::capacity_provider::{self, StrategyItem};
 use crate::ecs::network::{self, NetworkConfiguration};
-use crate::ecs::{invalid, task_definition};
+use crate::ecs::{cluster, invalid, task_definition};
 
 /// The request. What is absent stays as it is.
 #[derive(Debug, Deserialize)]
@@ -37,8 +38,7 @@ pub struct UpdateService {
     _enable_execute_command: OnlyDefault<False>,
     #[serde(default, rename = "serviceRegistries")]
     _service_registries: OnlyDefault<Empty>,
-    #[serde(default, rename = "capacityProviderStrategy")]
-    _capacity_provider_strategy: OnlyDefault<Empty>,
+    capacity_provider_strategy: Option<Vec<StrategyItem>>,
     #[serde(default, rename = "placementConstraints")]
     _placement_constraints: OnlyDefault<Empty>,
     #[serde(default, rename = "placementStrategy")]
@@ -51,8 +51,8 @@ pub struct UpdateService {
     _vpc_lattice_configurations: OnlyDefault<Empty>,
 }
 
-/// Changes a service. What its tasks are made from (task definition, network, load balancers) begins a deployment
-/// that replaces them; counts and percentages do not.
+/// Changes a service. What its tasks are made from (task definition, network, load balancers, capacity providers,
+/// platform version) begins a deployment that replaces them; counts, percentages and tags do not.
 pub fn update(rows: &mut Tx, context: &Context, request: UpdateService) -> Result<OneService, ApiError> {
     let mut service =
         super::describe::get_active(rows, context, request.cluster.as_deref(), &request.service)?;
@@ -72,6 +72,14 @@ pub fn update(rows: &mut Tx, context: &Context, request: UpdateService) -> Resul
         Some(requested) => validate::load_balancers(rows, context, requested, &definition, &network)?,
         None => primary.load_balancers.clone(),
     };
+    let strategy = match request.capacity_provider_strategy {
+        Some(requested) => {
+            let cluster = cluster::get_active(rows, context, request.cluster.as_deref())?;
+            capacity_provider::check(&requested, &cluster.capacity_providers)?;
+            requested
+        }
+        None => primary.capacity_provider_strategy.clone(),
+    };
     let kept_ports = load_balancers.iter().all(|entry| {
         definition.container(&entry.container_name).is_some_and(|container| {
             container.port_mappings.iter().any(|mapping| mapping.container_port == entry.container_port)
@@ -87,6 +95,15 @@ pub fn update(rows: &mut Tx, context: &Context, request: UpdateService) -> Resul
         service.minimum_healthy_percent,
         service.maximum_percent,
     )?;
+    service.circuit_breaker =
+        request.deployment_configuration.deployment_circuit_breaker.unwrap_or(service.circuit_breaker);
+    if load_balancers.is_empty()
+        && request.health_check_grace_period_seconds.is_some_and(|seconds| seconds > 0)
+    {
+        return Err(invalid(
+            "Health check grace period is only valid for services configured to use load balancers",
+        ));
+    }
     service.health_check_grace_period_seconds = validate::grace_period(
         request.health_check_grace_period_seconds,
         service.health_check_grace_period_seconds,
@@ -110,13 +127,22 @@ pub fn update(rows: &mut Tx, context: &Context, request: UpdateService) -> Resul
     service.enable_ecs_managed_tags =
         request.enable_ecs_managed_tags.unwrap_or(service.enable_ecs_managed_tags);
     service.propagate_tags = request.propagate_tags.unwrap_or(service.propagate_tags);
-    service.availability_zone_rebalancing =
-        request.availability_zone_rebalancing.unwrap_or(service.availability_zone_rebalancing);
-    let next = Deployment::begin(definition.arn(), network, load_balancers, context.now);
-    redeploy |= (&next.task_definition, &next.network, &next.load_balancers)
-        != (&primary.task_definition, &primary.network, &primary.load_balancers);
-    if redeploy {
-        service.deploy(next);
+    service.availability_zone_rebalancing = validate::rebalancing(
+        request.availability_zone_rebalancing,
+        service.availability_zone_rebalancing,
+        service.maximum_percent,
+    )?;
+    let next = Deployment::begin(definition.arn(), network, load_balancers, strategy, context.now);
+    if redeploy || !next.is_like(&primary) {
+        service.deploy(rows, next, context.now);
+    } else {
+        // A deployment that goes on goes on with the new settings.
+        let (least, most, breaker) =
+            (service.minimum_healthy_percent, service.maximum_percent, service.circuit_breaker);
+        record::change(rows, &service, context.now, |record| {
+            (record.minimum_healthy_percent, record.maximum_percent) = (least, most);
+            record.circuit_breaker = breaker;
+        });
     }
     let service = rows.put(service);
     Ok(OneService { service: service.print(rows, true) })

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use store::Snapshot;
 use wire::{ApiError, DocumentedDefault, Empty, OnlyDefault};
 
-use super::LoadBalancer;
+use super::{CircuitBreaker, LoadBalancer, Rebalancing};
 use crate::Context;
 use crate::ecs::network::{self, Network};
 use crate::ecs::task_definition::TaskDefinition;
@@ -52,8 +52,8 @@ pub(crate) struct DeploymentConfiguration {
     pub maximum_percent: Option<i64>,
     /// In percent.
     pub minimum_healthy_percent: Option<i64>,
-    #[serde(default, rename = "deploymentCircuitBreaker")]
-    _deployment_circuit_breaker: OnlyDefault<Off>,
+    /// Absent: off when the service is made, as it was when it is changed.
+    pub deployment_circuit_breaker: Option<CircuitBreaker>,
     #[serde(default, rename = "alarms")]
     _alarms: OnlyDefault<Off>,
     #[serde(default, rename = "strategy")]
@@ -116,6 +116,25 @@ pub(crate) fn percentages(
         ));
     }
     Ok((minimum, maximum))
+}
+
+/// Whether zones are kept in balance: on CreateService ENABLED unless `maximumPercent` leaves no room for it.
+///
+/// # Errors
+/// When it is asked for and there is no room ("Balancing an Amazon ECS service across Availability Zones").
+pub(crate) fn rebalancing(
+    requested: Option<Rebalancing>,
+    current: Rebalancing,
+    maximum: u32,
+) -> Result<Rebalancing, ApiError> {
+    match requested {
+        Some(Rebalancing::Enabled) if maximum <= 100 => Err(invalid(
+            "Availability Zone rebalancing does not support a maximumPercent of 100 or less. Increase maximumPercent and try again.",
+        )),
+        Some(requested) => Ok(requested),
+        None if maximum <= 100 => Ok(Rebalancing::Disabled),
+        None => Ok(current),
+    }
 }
 
 /// A count of tasks.

@@ -3,7 +3,11 @@
 use serde::Serialize;
 use store::Snapshot;
 
-use super::{Deployment, LoadBalancer, PropagateTags, Rebalancing, RolloutState, Service, ServiceStatus};
+use super::{
+    CircuitBreaker, Deployment, LoadBalancer, PropagateTags, Rebalancing, RolloutState, Service,
+    ServiceStatus,
+};
+use crate::ecs::capacity_provider::StrategyItem;
 use crate::ecs::network::NetworkView;
 use crate::ecs::tag::{self, Tag};
 use crate::ecs::task::{LastStatus, Task};
@@ -32,7 +36,10 @@ pub struct ServiceView {
     desired_count: u32,
     running_count: usize,
     pending_count: usize,
-    launch_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    launch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    capacity_provider_strategy: Vec<StrategyItem>,
     platform_version: String,
     platform_family: &'static str,
     task_definition: String,
@@ -60,18 +67,24 @@ pub struct ServiceView {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ConfigurationView {
-    deployment_circuit_breaker: CircuitBreakerView,
+pub(super) struct ConfigurationView {
+    deployment_circuit_breaker: CircuitBreaker,
     maximum_percent: u32,
     minimum_healthy_percent: u32,
     strategy: &'static str,
     bake_time_in_minutes: u32,
 }
 
-#[derive(Debug, Serialize)]
-struct CircuitBreakerView {
-    enable: bool,
-    rollback: bool,
+impl ConfigurationView {
+    pub(super) fn new(minimum: u32, maximum: u32, circuit_breaker: CircuitBreaker) -> Self {
+        Self {
+            deployment_circuit_breaker: circuit_breaker,
+            maximum_percent: maximum,
+            minimum_healthy_percent: minimum,
+            strategy: "ROLLING",
+            bake_time_in_minutes: 0,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -91,7 +104,10 @@ struct DeploymentView {
     failed_tasks: u32,
     created_at: f64,
     updated_at: f64,
-    launch_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    launch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    capacity_provider_strategy: Vec<StrategyItem>,
     platform_version: &'static str,
     platform_family: &'static str,
     network_configuration: NetworkView,
@@ -116,13 +132,17 @@ fn counts<'a>(tasks: impl Iterator<Item = &'a Task>) -> (usize, usize) {
     })
 }
 
+/// A deployment with a strategy has no launch type.
+fn launch_type(deployment: &Deployment) -> Option<&'static str> {
+    deployment.capacity_provider_strategy.is_empty().then_some("FARGATE")
+}
+
 impl Service {
     /// The service with its tasks counted.
     pub(super) fn print(&self, rows: &Snapshot, with_tags: bool) -> ServiceView {
-        let prefix = format!("{}/{}/{}/", self.account, self.region, self.cluster);
+        let prefix = self.tasks_prefix();
         let tasks: Vec<_> = rows
-            .scan::<Task>(&prefix)
-            .filter(|task| task.service.as_deref() == Some(&self.name))
+            .find::<Task>(&prefix)
             .filter(|task| self.deployments.iter().any(|deployment| task.started_by == deployment.id))
             .collect();
         let of = |deployment: &Deployment, primary: bool| {
@@ -141,7 +161,8 @@ impl Service {
                 failed_tasks: deployment.failed_tasks,
                 created_at: deployment.created_at.epoch_seconds(),
                 updated_at: deployment.updated_at.epoch_seconds(),
-                launch_type: "FARGATE",
+                launch_type: launch_type(deployment),
+                capacity_provider_strategy: deployment.capacity_provider_strategy.clone(),
                 platform_version: PLATFORM_VERSION,
                 platform_family: PLATFORM_FAMILY,
                 network_configuration: (&deployment.network).into(),
@@ -161,17 +182,18 @@ impl Service {
             desired_count: self.desired_count,
             running_count,
             pending_count,
-            launch_type: "FARGATE",
+            launch_type: primary.and_then(launch_type),
+            capacity_provider_strategy: primary
+                .map(|primary| primary.capacity_provider_strategy.clone())
+                .unwrap_or_default(),
             platform_version: self.platform_version.clone(),
             platform_family: PLATFORM_FAMILY,
             task_definition: primary.map(|primary| primary.task_definition.clone()).unwrap_or_default(),
-            deployment_configuration: ConfigurationView {
-                deployment_circuit_breaker: CircuitBreakerView { enable: false, rollback: false },
-                maximum_percent: self.maximum_percent,
-                minimum_healthy_percent: self.minimum_healthy_percent,
-                strategy: "ROLLING",
-                bake_time_in_minutes: 0,
-            },
+            deployment_configuration: ConfigurationView::new(
+                self.minimum_healthy_percent,
+                self.maximum_percent,
+                self.circuit_breaker,
+            ),
             deployments: match self.status {
                 ServiceStatus::Inactive => Vec::new(),
                 _ => self.deployments.iter().enumerate().map(|(n, row)| of(row, n == 0)).collect(),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use store::Row;
 use types::{AccountId, NetworkInterfaceId, PartId, Region, SubnetId, TaskId, Timestamp, VpcId};
 
+use super::service::found_by_group;
 use super::tag::Tags;
 pub use session::TaskSession;
 
@@ -45,6 +46,9 @@ pub struct Task {
     pub desired_status: DesiredStatus,
     /// Counts its changes.
     pub version: u64,
+    /// The capacity provider that its strategy chose. None: it was started by launch type.
+    #[serde(default)]
+    pub capacity_provider: Option<String>,
     /// In units.
     pub cpu: u32,
     /// In MiB.
@@ -232,6 +236,30 @@ impl Row for Task {
     fn parts(&self) -> Vec<PartId> {
         if self.ended { Vec::new() } else { vec![PartId::Task(self.id.clone())] }
     }
+
+    /// By its id, and while it is not STOPPED by its service and its target groups.
+    fn found_by(&self) -> Vec<String> {
+        let mut keys = vec![found_by_id(&self.id)];
+        if self.last_status != LastStatus::Stopped {
+            if let Some(service) = &self.service {
+                let service = format!("{}/{}/{}/{service}", self.account, self.region, self.cluster);
+                keys.push(format!("{}{}", found_by_service(&service), self.id));
+            }
+            let groups = self.targets.iter().map(|target| found_by_group(&target.group));
+            keys.extend(groups.map(|group| format!("{group}{}", self.id)));
+        }
+        keys
+    }
+}
+
+/// What finds a task by its id alone.
+pub fn found_by_id(id: &TaskId) -> String {
+    format!("id/{id}")
+}
+
+/// The prefix under which the tasks of a service are found, by the service's key.
+pub fn found_by_service(key: &str) -> String {
+    format!("service/{key}/")
 }
 
 impl Task {

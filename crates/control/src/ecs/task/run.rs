@@ -7,6 +7,7 @@ use wire::{ApiError, Empty, False, OnlyDefault};
 use super::Task;
 use super::view::TaskView;
 use crate::Context;
+use crate::ecs::capacity_provider::{self, StrategyItem};
 use crate::ecs::network::{self, NetworkConfiguration};
 use crate::ecs::service::{PropagateTags, platform_version};
 use crate::ecs::tag::{self, Tag};
@@ -32,8 +33,8 @@ pub struct RunTask {
     client_token: Option<String>,
     #[serde(default, rename = "enableExecuteCommand")]
     _enable_execute_command: OnlyDefault<False>,
-    #[serde(default, rename = "capacityProviderStrategy")]
-    _capacity_provider_strategy: OnlyDefault<Empty>,
+    #[serde(default)]
+    capacity_provider_strategy: Vec<StrategyItem>,
     #[serde(default, rename = "overrides")]
     _overrides: OnlyDefault<Empty>,
     #[serde(default, rename = "placementConstraints")]
@@ -56,12 +57,11 @@ pub struct Started {
 /// Starts tasks that belong to no service. When one of them ends it is not replaced.
 pub fn run(rows: &mut Tx, context: &Context, request: RunTask) -> Result<Started, ApiError> {
     let cluster = cluster::get_active(rows, context, request.cluster.as_deref())?;
-    if request.launch_type.as_deref() != Some("FARGATE") {
-        return Err(ApiError::unsupported(format_args!(
-            "launchType {}: only FARGATE",
-            request.launch_type.as_deref().unwrap_or("EC2 (the default)")
-        )));
-    }
+    let strategy = capacity_provider::choose(
+        &cluster,
+        request.launch_type.as_deref().filter(|named| !named.is_empty()),
+        request.capacity_provider_strategy,
+    )?;
     if let Some(token) = &request.client_token {
         let prefix = cluster.prefix();
         let given: Vec<_> =
@@ -102,8 +102,12 @@ pub fn run(rows: &mut Tx, context: &Context, request: RunTask) -> Result<Started
     }
     role::ensure_service_linked(rows, context);
     let mut tasks = Vec::new();
+    let mut providers: Vec<String> = Vec::new();
     for number in 0..count {
         let subnet = &network.subnets[number % network.subnets.len()];
+        let taken = |name: &str| providers.iter().filter(|taken| *taken == name).count();
+        let provider = capacity_provider::next(&strategy, taken).map(str::to_owned);
+        providers.extend(provider.clone());
         let launch = Launch {
             cluster: &cluster.name,
             service: None,
@@ -112,6 +116,7 @@ pub fn run(rows: &mut Tx, context: &Context, request: RunTask) -> Result<Started
             definition: &definition,
             network: &network,
             subnet,
+            capacity_provider: provider,
             load_balancers: &[],
             client_token: request.client_token.clone(),
             tags: tags.clone(),

@@ -29,6 +29,8 @@ pub struct TaskView {
     group: String,
     health_status: &'static str,
     last_status: LastStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity_provider_name: Option<String>,
     launch_type: &'static str,
     memory: String,
     overrides: OverridesView,
@@ -187,6 +189,7 @@ impl Task {
             group: self.group.clone(),
             health_status: "UNKNOWN",
             last_status: self.last_status,
+            capacity_provider_name: self.capacity_provider.clone(),
             launch_type: "FARGATE",
             memory: self.memory.to_string(),
             overrides: OverridesView {

@@ -66,12 +66,14 @@ pub fn delete(
     Ok(answer)
 }
 
+/// The prefix under which the revisions are found whose deletion was asked for.
+pub(super) const DELETING: &str = "deleting/";
+
 /// Forgets the revisions whose deletion was asked for and that nothing has any more. The newest of a family is kept as it
 /// is: the next revision's number follows from it.
 pub(crate) fn sweep(rows: &mut Tx) {
     let waiting: Vec<_> = rows
-        .scan::<TaskDefinition>("")
-        .filter(|row| row.status == Status::DeleteInProgress)
+        .find::<TaskDefinition>(DELETING)
         .filter(|row| !is_used(rows, row) && !is_last(rows, row))
         .collect();
     for row in waiting {

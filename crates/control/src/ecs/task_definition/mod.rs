@@ -126,6 +126,14 @@ impl Row for TaskDefinition {
     fn key(&self) -> String {
         key(&self.account, &self.region, &self.family, self.revision)
     }
+
+    /// While its deletion waits for those that use it.
+    fn found_by(&self) -> Vec<String> {
+        match self.status {
+            Status::DeleteInProgress => vec![format!("{}{}", delete::DELETING, self.key())],
+            Status::Active | Status::Inactive => Vec::new(),
+        }
+    }
 }
 
 /// Ten digits, so that keys are in the order of the revisions.

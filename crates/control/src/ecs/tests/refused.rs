@@ -538,10 +538,32 @@ fn services_that_cannot_be_are_refused() {
                 with(
                     &good,
                     "/deploymentConfiguration",
-                    json!({"deploymentCircuitBreaker": {"enable": true, "rollback": false}}),
+                    json!({"alarms": {"alarmNames": ["high"], "enable": true, "rollback": false}}),
                 ),
                 "InvalidParameterException",
-                "deploymentConfiguration.deploymentCircuitBreaker",
+                "deploymentConfiguration.alarms",
+            ),
+            (
+                create,
+                with(&good, "/deploymentConfiguration", json!({"strategy": "BLUE_GREEN"})),
+                "InvalidParameterException",
+                "deploymentConfiguration.strategy",
+            ),
+            (
+                create,
+                with(&good, "/deploymentController", json!({"type": "CODE_DEPLOY"})),
+                "InvalidParameterException",
+                "deploymentController.type",
+            ),
+            (
+                create,
+                with(
+                    &with(&good, "/availabilityZoneRebalancing", json!("ENABLED")),
+                    "/deploymentConfiguration",
+                    json!({"maximumPercent": 100, "minimumHealthyPercent": 50}),
+                ),
+                "InvalidParameterException",
+                "Availability Zone rebalancing does not support a maximumPercent of 100",
             ),
             (
                 create,
@@ -553,7 +575,7 @@ fn services_that_cannot_be_are_refused() {
                 create,
                 with(&good, "/schedulingStrategy", json!("DAEMON")),
                 "InvalidParameterException",
-                "schedulingStrategy",
+                "The DAEMON scheduling strategy is not supported for tasks on AWS Fargate.",
             ),
             (
                 create,

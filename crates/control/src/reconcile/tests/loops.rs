@@ -34,7 +34,17 @@ fn start(world: &World, host: &Arc<FakeHost>, patience: Patience) {
     let api = &world.fixture.api;
     let (store, settings, machine) = (api.store.clone(), api.settings.clone(), api.machine.clone());
     let host: Arc<FakeHost> = host.clone();
-    Reconciler { store, settings, machine, host, patience, wake_schedule: Arc::default() }.run().unwrap();
+    Reconciler {
+        store,
+        settings,
+        machine,
+        host,
+        patience,
+        wake_schedule: Arc::default(),
+        agenda: Arc::default(),
+    }
+    .run()
+    .unwrap();
 }
 
 /// The parts that rows make and that have a body.

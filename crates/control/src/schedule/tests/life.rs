@@ -23,6 +23,7 @@ fn task(targets: usize) -> Task {
         client_token: None,
         last_status: Provisioning,
         desired_status: DesiredStatus::Running,
+        capacity_provider: None,
         version: 1,
         cpu: 256,
         memory: 512,

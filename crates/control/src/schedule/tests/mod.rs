@@ -1,7 +1,9 @@
 //! Services over the API with a machine that the test plays, tasks' lives, and simulations of the decisions.
 
+mod deployments;
 mod flow;
 mod life;
 mod roles;
 mod simulation;
+mod steps;
 pub(crate) mod world;

@@ -4,24 +4,24 @@ use proptest::prelude::*;
 use types::{AccountId, Region, TaskId, Timestamp};
 
 use crate::ecs::service::{
-    Deployment, Failures, PropagateTags, Rebalancing, RolloutState, Service, ServiceStatus,
+    CircuitBreaker, Deployment, Failures, PropagateTags, Rebalancing, RolloutState, Service, ServiceStatus,
 };
 use crate::ecs::task::LastStatus;
 use crate::ecs::{AssignPublicIp, Network, Tags};
-use crate::schedule::{Decision, ServiceView, TaskView, schedule};
+use crate::schedule::{Cause, Decision, Health, ServiceView, TaskView, schedule, tell};
 
-const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
-fn deployment() -> Deployment {
+pub(super) fn deployment() -> Deployment {
     let network = Network {
         subnets: vec!["s1".to_owned(), "s2".to_owned(), "s3".to_owned()],
         security_groups: Vec::new(),
         assign_public_ip: AssignPublicIp::Disabled,
     };
-    Deployment::begin("definition".to_owned(), network, Vec::new(), NOW)
+    Deployment::begin("definition".to_owned(), network, Vec::new(), Vec::new(), NOW)
 }
 
-fn service(desired_count: u32, minimum: u32, maximum: u32) -> Service {
+pub(super) fn service(desired_count: u32, minimum: u32, maximum: u32) -> Service {
     Service {
         account: AccountId::new("000000000001").unwrap(),
         region: Region::new("ap-northeast-2").unwrap(),
@@ -32,11 +32,16 @@ fn service(desired_count: u32, minimum: u32, maximum: u32) -> Service {
         platform_version: "LATEST".to_owned(),
         minimum_healthy_percent: minimum,
         maximum_percent: maximum,
+        circuit_breaker: CircuitBreaker::default(),
         availability_zone_rebalancing: Rebalancing::Enabled,
         health_check_grace_period_seconds: 0,
         enable_ecs_managed_tags: false,
         propagate_tags: PropagateTags::None,
         deployments: vec![deployment()],
+        last_completed: None,
+        record: String::new(),
+        unhealthy: Vec::new(),
+        rebalancing: false,
         events: Vec::new(),
         steady: false,
         failures: Failures::default(),
@@ -49,51 +54,79 @@ fn service(desired_count: u32, minimum: u32, maximum: u32) -> Service {
 }
 
 /// A service with its tasks, as a machine without time would have them.
-struct Model {
-    service: Service,
-    tasks: Vec<TaskView>,
+pub(super) struct Model {
+    pub(super) service: Service,
+    pub(super) tasks: Vec<TaskView>,
+    /// The subnets with their zones.
+    subnets: Vec<(&'static str, &'static str)>,
     made: u32,
 }
 
 impl Model {
-    fn new(service: Service) -> Self {
-        Self { service, tasks: Vec::new(), made: 0 }
+    pub(super) fn new(service: Service) -> Self {
+        // Two subnets in one zone, one in another.
+        let subnets = vec![("s1", "a"), ("s2", "a"), ("s3", "c")];
+        Self { service, tasks: Vec::new(), subnets, made: 0 }
     }
 
-    fn decide(&self) -> Vec<Decision> {
-        // Two subnets in one zone, one in another.
-        let subnets = [("s1", "a"), ("s2", "a"), ("s3", "c")];
-        let subnets = subnets.map(|(subnet, zone)| (subnet.to_owned(), zone.to_owned())).to_vec();
+    pub(super) fn decide(&self) -> Vec<Decision> {
+        let subnets = || self.subnets.iter().map(|(subnet, zone)| ((*subnet).to_owned(), (*zone).to_owned()));
+        let subnets = self.service.deployments.iter().map(|known| (known.id.clone(), subnets().collect()));
+        let subnets = subnets.collect();
         schedule(&ServiceView { service: &self.service, tasks: self.tasks.clone(), subnets }, NOW)
     }
 
     fn apply(&mut self, decisions: Vec<Decision>) {
         for decision in decisions {
             match decision {
-                Decision::Start { subnet } => {
+                Decision::Start { deployment, subnet, provider, .. } => {
                     self.made += 1;
                     self.tasks.push(TaskView {
                         id: TaskId::from(&*format!("{:04}", self.made)),
-                        deployment: self.service.deployments[0].id.clone(),
+                        deployment,
                         zone: if subnet == "s3" { "c" } else { "a" }.to_owned(),
                         subnet,
+                        provider,
                         last_status: LastStatus::Provisioning,
                         wanted: true,
-                        serving: false,
+                        health: Health::Undecided { until: None },
                     });
                 }
-                Decision::Retire { task } => {
+                Decision::Retire { task, cause } => {
                     let task = self.tasks.iter_mut().find(|known| known.id == task).unwrap();
                     assert!(task.wanted, "no task is told to end twice");
                     task.wanted = false;
-                    task.serving = false;
+                    task.health = Health::Undecided { until: None };
+                    if cause.is_some() {
+                        tell::count(&mut self.service, &task.deployment, NOW);
+                    }
                 }
+                Decision::Unhealthy { task, .. } => self.service.unhealthy.push(task),
+                Decision::Recovered { task } => self.service.unhealthy.retain(|known| *known != task),
                 Decision::Forget { deployment } => {
                     self.service.deployments.retain(|known| known.id != deployment);
                 }
-                Decision::Complete => self.service.deployments[0].rollout_state = RolloutState::Completed,
+                Decision::Proven => {
+                    let primary = &mut self.service.deployments[0];
+                    (primary.proven, primary.failed_tasks) = (true, 0);
+                }
+                Decision::Fail { roll_back } => {
+                    self.service.fail(NOW);
+                    if roll_back {
+                        let id = self.service.rollback_target().unwrap().to_owned();
+                        let known = self.service.deployments.iter().find(|known| known.id == id);
+                        let known = known.expect("what was complete is kept until the next one is").clone();
+                        self.service.go_back_to(known, NOW);
+                    }
+                }
+                Decision::Complete => {
+                    self.service.deployments[0].rollout_state = RolloutState::Completed;
+                    self.service.last_completed = Some(self.service.deployments[0].id.clone());
+                }
                 Decision::Steady => self.service.steady = true,
                 Decision::Unsteady => self.service.steady = false,
+                Decision::Imbalanced { .. } => self.service.rebalancing = true,
+                Decision::Balanced { .. } => self.service.rebalancing = false,
                 Decision::Wait { .. } => {}
                 Decision::Inactive => self.service.status = ServiceStatus::Inactive,
             }
@@ -108,37 +141,89 @@ impl Model {
         let index = index % self.tasks.len();
         let task = &mut self.tasks[index];
         if !task.wanted {
-            self.tasks.swap_remove(index);
-        } else if task.last_status == LastStatus::Running {
-            task.serving = true;
-        } else {
+            self.tasks.remove(index);
+        } else if task.last_status != LastStatus::Running {
             task.last_status = LastStatus::Running;
+        } else if !matches!(task.health, Health::Failing(_)) {
+            task.health = Health::Serving;
         }
     }
 
+    /// A task ends by itself.
+    fn kill(&mut self, index: usize) {
+        if self.tasks.is_empty() {
+            return;
+        }
+        let task = self.tasks.remove(index % self.tasks.len());
+        if task.wanted {
+            tell::count(&mut self.service, &task.deployment, NOW);
+        }
+    }
+
+    /// A running task fails its checks.
+    fn fail(&mut self, index: usize) {
+        if self.tasks.is_empty() {
+            return;
+        }
+        let index = index % self.tasks.len();
+        let task = &mut self.tasks[index];
+        if task.wanted && task.last_status == LastStatus::Running {
+            task.health = Health::Failing(Cause::Container);
+        }
+    }
+
+    /// Decides until there is nothing more to decide. Whether that is soon.
+    fn settle(&mut self) -> bool {
+        for _ in 0..8 {
+            let decisions = self.decide();
+            if decisions.is_empty() {
+                return true;
+            }
+            self.apply(decisions);
+        }
+        false
+    }
+
     /// Lets everything happen that can.
-    fn rest(&mut self) {
+    pub(super) fn rest(&mut self) {
         for _ in 0..1000 {
             let decisions = self.decide();
             let quiet = decisions.is_empty();
             self.apply(decisions);
-            let moves = self.tasks.iter().any(|task| !task.wanted || !task.serving);
+            let moves = self.tasks.iter().any(|task| !task.wanted || task.health != Health::Serving);
             if quiet && !moves {
                 return;
             }
-            for index in 0..self.tasks.len() {
+            for index in (0..self.tasks.len()).rev() {
                 self.step(index);
             }
         }
         panic!("it does not come to rest: {:?}", self.decide());
     }
 
+    /// The healthy ones: of an old deployment all that run and do not fail.
+    fn healthy(&self) -> usize {
+        let primary = &self.service.deployments[0].id;
+        let healthy = |task: &&TaskView| match task.health {
+            Health::Serving => true,
+            Health::Undecided { .. } => {
+                task.wanted && task.deployment != *primary && task.last_status == LastStatus::Running
+            }
+            Health::Failing(_) => false,
+        };
+        self.tasks.iter().filter(healthy).count()
+    }
+
     fn serving(&self) -> usize {
-        self.tasks.iter().filter(|task| task.serving).count()
+        self.tasks.iter().filter(|task| task.health == Health::Serving).count()
     }
 
     fn wanted(&self) -> usize {
         self.tasks.iter().filter(|task| task.wanted).count()
+    }
+
+    fn in_zone(&self, zone: &str) -> usize {
+        self.tasks.iter().filter(|task| task.zone == zone).count()
     }
 }
 
@@ -146,17 +231,34 @@ impl Model {
 enum Act {
     Step(usize),
     Kill(usize),
+    Fail(usize),
     Scale(u32),
     Deploy,
 }
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        6 => any::<usize>().prop_map(Act::Step),
+        9 => any::<usize>().prop_map(Act::Step),
         1 => any::<usize>().prop_map(Act::Kill),
+        1 => any::<usize>().prop_map(Act::Fail),
         1 => (0_u32..7).prop_map(Act::Scale),
         1 => Just(Act::Deploy),
     ]
+}
+
+fn percentages() -> impl Strategy<Value = (u32, u32)> {
+    prop_oneof![
+        Just((100, 200)),
+        Just((50, 100)),
+        Just((0, 100)),
+        Just((100, 150)),
+        Just((50, 200)),
+        Just((67, 134))
+    ]
+}
+
+fn breaker() -> impl Strategy<Value = CircuitBreaker> {
+    (any::<bool>(), any::<bool>()).prop_map(|(enable, rollback)| CircuitBreaker { enable, rollback })
 }
 
 /// Whether the percentages let no task be replaced: of one task 50 % are one and 150 % are one. AWS is stuck there too.
@@ -168,42 +270,44 @@ proptest! {
     #[test]
     fn any_history_comes_to_rest_with_the_desired_tasks(
         count in 0_u32..7,
-        (minimum, maximum) in prop_oneof![Just((100, 200)), Just((50, 100)), Just((0, 100)), Just((100, 150))],
-        acts in prop::collection::vec(act(), 0..60),
+        (minimum, maximum) in percentages(),
+        breaker in breaker(),
+        acts in prop::collection::vec(act(), 0..80),
     ) {
         let mut model = Model::new(service(count, minimum, maximum));
+        model.service.circuit_breaker = breaker;
         for act in acts {
             match act {
                 Act::Step(index) => model.step(index),
-                Act::Kill(index) if !model.tasks.is_empty() => {
-                    let index = index % model.tasks.len();
-                    model.tasks.swap_remove(index);
-                }
-                Act::Kill(_) => {}
+                Act::Kill(index) => model.kill(index),
+                Act::Fail(index) => model.fail(index),
                 Act::Scale(count) => model.service.desired_count = count,
-                Act::Deploy => model.service.deploy(deployment()),
+                Act::Deploy => model.service.install(deployment()),
             }
             // Ending a task may make room for another; then there is nothing more to do until something happens.
-            let rounds = (0..4).find(|_| {
-                let decisions = model.decide();
-                let quiet = decisions.is_empty();
-                model.apply(decisions);
-                quiet
-            });
-            prop_assert!(rounds.is_some(), "it decides forever: {:?}", model.decide());
+            prop_assert!(model.settle(), "it decides forever: {:?}", model.decide());
         }
         if is_stuck(model.service.desired_count, minimum, maximum) {
             model.service.maximum_percent = 200;
         }
         model.rest();
         let desired = model.service.desired_count as usize;
-        prop_assert_eq!(model.serving(), desired);
-        prop_assert_eq!(model.tasks.len(), desired);
-        prop_assert_eq!(model.service.deployments.len(), 1);
-        prop_assert!(model.service.steady);
-        prop_assert!(model.tasks.iter().all(|task| task.deployment == model.service.deployments[0].id));
+        let primary = &model.service.deployments[0];
+        if primary.rollout_state == RolloutState::Failed {
+            // Given up, with nothing to roll back to or without being asked to: what was complete goes on.
+            prop_assert!(breaker.enable);
+            prop_assert!(!breaker.rollback || model.service.rollback_target().is_none() || primary.rollback);
+            prop_assert!(model.wanted() <= desired.max(model.serving()));
+        } else {
+            prop_assert_eq!(primary.rollout_state, RolloutState::Completed);
+            prop_assert_eq!(model.service.deployments.len(), 1);
+            prop_assert_eq!(model.tasks.len(), desired);
+            prop_assert!(model.tasks.iter().all(|task| task.deployment == primary.id));
+            prop_assert!(model.service.steady && model.service.unhealthy.is_empty());
+        }
+
         model.service.status = ServiceStatus::Draining;
-        for _ in 0..2 * desired + 4 {
+        for _ in 0..4 * desired + 8 {
             let decisions = model.decide();
             model.apply(decisions);
             model.step(0);
@@ -212,26 +316,65 @@ proptest! {
     }
 
     #[test]
-    fn a_rolling_update_keeps_its_bounds(
+    fn a_rolling_update_keeps_its_bounds_and_starts_no_task_in_vain(
         count in 1_u32..8,
-        (minimum, maximum) in prop_oneof![Just((100, 200)), Just((50, 100)), Just((50, 200)), Just((0, 100)), Just((100, 150))],
+        (minimum, maximum) in percentages(),
         steps in prop::collection::vec(any::<usize>(), 200),
     ) {
         prop_assume!(!is_stuck(count, minimum, maximum));
         let mut model = Model::new(service(count, minimum, maximum));
         model.rest();
-        model.service.deploy(deployment());
+        let before = model.made;
+        model.service.install(deployment());
         let least = (count * minimum).div_ceil(100) as usize;
         let most = (count * maximum / 100) as usize;
         for step in steps {
             let decisions = model.decide();
             model.apply(decisions);
-            prop_assert!(model.serving() >= least, "{} serve, {least} must", model.serving());
-            prop_assert!(model.wanted() <= most.max(count as usize), "{} run, {most} may", model.wanted());
+            prop_assert!(model.healthy() >= least, "{} are healthy, {least} must be", model.healthy());
+            prop_assert!(model.wanted() <= most, "{} run, {most} may", model.wanted());
             model.step(step);
         }
         model.rest();
         prop_assert_eq!(model.serving(), count as usize);
+        prop_assert_eq!(model.made - before, count);
+    }
+
+    #[test]
+    fn a_version_that_never_is_well_is_taken_back_and_hurts_nobody(
+        count in 1_u32..8,
+        (minimum, maximum) in percentages(),
+        dies in any::<bool>(),
+        steps in prop::collection::vec(any::<usize>(), 400),
+    ) {
+        prop_assume!(!is_stuck(count, minimum, maximum));
+        let mut model = Model::new(service(count, minimum, maximum));
+        model.service.circuit_breaker = CircuitBreaker { enable: true, rollback: true };
+        model.rest();
+        let good = model.service.deployments[0].id.clone();
+        model.service.install(deployment());
+        let bad = model.service.deployments[0].id.clone();
+        let least = (count * minimum).div_ceil(100) as usize;
+        for step in steps {
+            prop_assert!(model.settle());
+            prop_assert!(model.healthy() >= least, "{} are healthy, {least} must be", model.healthy());
+            if model.tasks.is_empty() {
+                continue;
+            }
+            let index = step % model.tasks.len();
+            let task = &model.tasks[index];
+            match (task.deployment == bad && task.wanted, task.last_status == LastStatus::Running) {
+                (true, false) if dies => model.kill(index),
+                (true, true) => model.fail(index),
+                _ => model.step(index),
+            }
+        }
+        model.rest();
+        prop_assert_eq!(&model.service.deployments[0].id, &good);
+        prop_assert_eq!(model.service.deployments.len(), 1);
+        prop_assert_eq!(model.serving(), count as usize);
+        let words = format!("(service app) rolling back to deployment {good}.");
+        prop_assert!(model.service.events.iter().any(|event| event.message == words));
     }
 
     #[test]
@@ -240,9 +383,29 @@ proptest! {
         for count in counts {
             model.service.desired_count = count;
             model.rest();
-            let in_zone = |zone: &str| model.tasks.iter().filter(|task| task.zone == zone).count();
-            prop_assert!(in_zone("a").abs_diff(in_zone("c")) <= 1);
+            prop_assert!(model.in_zone("a").abs_diff(model.in_zone("c")) <= 1);
         }
+    }
+
+    #[test]
+    fn a_zone_that_was_lost_gets_its_share_back_without_losing_a_serving_task(count in 1_u32..9) {
+        let mut model = Model::new(service(count, 100, 200));
+        model.rest();
+        let lost = model.subnets.pop().unwrap();
+        model.tasks.retain(|task| task.zone != "c");
+        model.rest();
+        prop_assert_eq!(model.in_zone("a"), count as usize);
+        model.subnets.push(lost);
+        for _ in 0..200 {
+            prop_assert!(model.settle());
+            prop_assert!(model.healthy() >= count as usize);
+            for index in (0..model.tasks.len()).rev() {
+                model.step(index);
+            }
+        }
+        prop_assert!(model.in_zone("a").abs_diff(model.in_zone("c")) <= 1);
+        model.rest();
+        prop_assert!(!model.service.rebalancing);
     }
 }
 

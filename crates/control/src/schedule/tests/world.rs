@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use desired::{
@@ -16,6 +16,8 @@ use crate::ecs::service::Service as ServiceRow;
 use crate::ecs::task::{LastStatus, Task};
 use crate::elbv2::target_group;
 use crate::elbv2::targets;
+use crate::schedule::Agenda;
+use crate::schedule::health::UNCHECKED;
 use crate::testing::{Fixture, element};
 use crate::{Context, Principal, Service};
 
@@ -27,7 +29,8 @@ pub(crate) struct World {
     pub(crate) vpc: String,
     pub(crate) target_group: String,
     pub(crate) role: String,
-    now: Timestamp,
+    agenda: Arc<Mutex<Agenda>>,
+    now: Mutex<Timestamp>,
 }
 
 pub(crate) const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ecs-tasks.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
@@ -73,8 +76,13 @@ impl World {
             &format!("Name=app&Port=3000&Protocol=HTTP&TargetType=ip&VpcId={vpc}"),
         );
         let target_group = element(&made, "TargetGroupArn").to_owned();
-        let now = Timestamp::from_millis(1_700_000_000_000);
-        let world = Self { fixture, subnets, group, vpc, target_group, role, now };
+        let now = Mutex::new(Timestamp::from_millis(1_700_000_000_000));
+        let agenda: Arc<Mutex<Agenda>> = Arc::default();
+        let hears = agenda.clone();
+        fixture.api.store.watch(move |commit| {
+            hears.lock().unwrap().hear(commit);
+        });
+        let world = Self { agenda, fixture, subnets, group, vpc, target_group, role, now };
         if with_listener {
             world.listen();
         }
@@ -150,44 +158,50 @@ impl World {
         (code.rsplit('#').next().unwrap().to_owned(), text("message") + &text("Message"))
     }
 
-    /// Runs the scheduler until it has nothing more to do now. Gives when it wants to be called again.
+    /// Runs the scheduler until it has nothing more to do now. Gives when it wants to be called again. It looks at what
+    /// changed alone; a run that looks at everything must find nothing that this has missed.
     pub(crate) fn settle(&self) -> Option<Timestamp> {
         for _ in 0..50 {
-            let (settings, machine, now) =
-                (self.fixture.api.settings.clone(), self.fixture.api.machine.clone(), self.now);
-            let wake = self
-                .fixture
-                .api
-                .store
-                .write(move |tx| -> Result<_, Infallible> {
-                    let context = |account: &types::AccountId, region: &types::Region| Context {
-                        settings: settings.clone(),
-                        account: account.clone(),
-                        region: region.clone(),
-                        principal: Principal::Root,
-                        through: None,
-                        now,
-                        machine: machine.clone(),
-                        request_id: String::new(),
-                    };
-                    targets::forget_drained(tx, &machine, now);
-                    Ok(super::super::run(tx, context, &machine, now))
-                })
-                .unwrap()
-                .unwrap();
-            if wake.is_none_or(|wake| wake > self.now) {
+            let wake = self.run();
+            if !self.agenda.lock().unwrap().is_waiting() && wake.is_none_or(|wake| wake > self.now()) {
+                let before = self.rows().sequence();
+                self.agenda.lock().unwrap().look_at_everything();
+                assert_eq!(self.run(), wake, "a look at everything finds other timers");
+                assert_eq!(self.rows().sequence(), before, "a look at everything finds more to do");
                 return wake;
             }
         }
         panic!("the scheduler does not come to rest");
     }
 
+    fn run(&self) -> Option<Timestamp> {
+        let (settings, machine, now) =
+            (self.fixture.api.settings.clone(), self.fixture.api.machine.clone(), self.now());
+        let agenda = self.agenda.clone();
+        let write = move |tx: &mut store::Tx| -> Result<_, Infallible> {
+            let context = |account: &types::AccountId, region: &types::Region| Context {
+                settings: settings.clone(),
+                account: account.clone(),
+                region: region.clone(),
+                principal: Principal::Root,
+                through: None,
+                now,
+                machine: machine.clone(),
+                request_id: String::new(),
+            };
+            targets::forget_drained(tx, &machine, now);
+            Ok(super::super::run(tx, context, &machine, now, &mut agenda.lock().unwrap()))
+        };
+        self.fixture.api.store.write(write).unwrap().unwrap()
+    }
+
     pub(crate) fn pass(&mut self, duration: Duration) {
-        self.now = self.now.plus(duration);
+        let now = self.now.get_mut().unwrap();
+        *now = now.plus(duration);
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.now
+        *self.now.lock().unwrap()
     }
 
     pub(crate) fn rows(&self) -> Arc<Snapshot> {
@@ -224,10 +238,10 @@ impl World {
         let mut status = TaskStatus {
             task: id.clone(),
             phase,
-            pull_started_at: Some(self.now),
-            pull_stopped_at: (phase > TaskPhase::Pulling).then_some(self.now),
-            started_at: (phase >= TaskPhase::Running).then_some(self.now),
-            execution_stopped_at: (phase == TaskPhase::Stopped).then_some(self.now),
+            pull_started_at: Some(self.now()),
+            pull_stopped_at: (phase > TaskPhase::Pulling).then_some(self.now()),
+            started_at: (phase >= TaskPhase::Running).then_some(self.now()),
+            execution_stopped_at: (phase == TaskPhase::Stopped).then_some(self.now()),
             error: None,
             containers: BTreeMap::from([("app".to_owned(), container)]),
         };
@@ -261,9 +275,13 @@ impl World {
                 );
             }
             self.observe_targets();
-            self.settle();
+            let wake = self.settle();
             if self.rows().sequence() == before {
-                return;
+                // A task that nobody checks must have run for a while.
+                match wake.filter(|wake| wake.since(self.now()) <= UNCHECKED) {
+                    Some(wake) => *self.now.lock().unwrap() = wake,
+                    None => return,
+                }
             }
         }
         panic!("the machine and the scheduler do not come to rest");

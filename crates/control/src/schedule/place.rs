@@ -1,0 +1,127 @@
+//! Where tasks start and which of too many end: the zones of a service stay in balance.
+
+use std::collections::BTreeMap;
+
+use super::decide::{Decision, Health, ServiceView, TaskView, bounds};
+use crate::ecs::capacity_provider;
+use crate::ecs::service::{Deployment, Rebalancing};
+use crate::ecs::task::LastStatus;
+
+/// The next tasks of a deployment, which has `own`: each goes to the zone with the fewest tasks of the deployment, in it
+/// to the subnet with the fewest. The first `replaces` of them take the place of others.
+pub(super) fn starts(
+    view: &ServiceView<'_>,
+    deployment: &Deployment,
+    own: &[&TaskView],
+    count: usize,
+    replaces: usize,
+) -> Vec<Decision> {
+    let mut zones: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut providers: BTreeMap<String, usize> = BTreeMap::new();
+    for task in own {
+        *zones.entry(&task.zone).or_default() += 1;
+        *taken.entry(&task.subnet).or_default() += 1;
+        if let Some(provider) = &task.provider {
+            *providers.entry(provider.clone()).or_default() += 1;
+        }
+    }
+    let subnets = view.subnets.get(&deployment.id).map(Vec::as_slice).unwrap_or_default();
+    let mut starts = Vec::new();
+    for number in 0..count {
+        let load = |(subnet, zone): &&(String, String)| {
+            let of = |counts: &BTreeMap<&str, usize>, name: &str| counts.get(name).copied().unwrap_or(0);
+            (of(&zones, zone), of(&taken, subnet))
+        };
+        let Some((subnet, zone)) = subnets.iter().min_by_key(load) else { break };
+        *zones.entry(zone).or_default() += 1;
+        *taken.entry(subnet).or_default() += 1;
+        let of = |name: &str| providers.get(name).copied().unwrap_or(0);
+        let provider = capacity_provider::next(&deployment.capacity_provider_strategy, of).map(str::to_owned);
+        if let Some(provider) = &provider {
+            *providers.entry(provider.clone()).or_default() += 1;
+        }
+        starts.push(Decision::Start {
+            deployment: deployment.id.clone(),
+            subnet: subnet.clone(),
+            provider,
+            replaces: number < replaces,
+        });
+    }
+    starts
+}
+
+/// The tasks that are too many: those that do not run yet first, then from the zone with the most, there the newest
+/// ("Update Amazon ECS service parameters"; it says nothing of a task's age).
+pub(super) fn excess(view: &ServiceView<'_>, good: &[&TaskView], desired: usize) -> Vec<Decision> {
+    let count = good.len().saturating_sub(desired);
+    if count == 1 && moves(view, good) {
+        // The one that is to make up for another zone's surplus is on its way.
+        return Vec::new();
+    }
+    let mut zones = by_zone(good.iter().copied());
+    let mut left: Vec<&TaskView> = good.to_vec();
+    let mut retired = Vec::new();
+    for _ in 0..count {
+        let rank = |index: &usize| {
+            let task = left[*index];
+            let load = zones.get(task.zone.as_str()).copied().unwrap_or(0);
+            (task.last_status != LastStatus::Running, load, *index)
+        };
+        let Some(chosen) = (0..left.len()).max_by_key(rank) else { break };
+        let task = left.remove(chosen);
+        if let Some(load) = zones.get_mut(task.zone.as_str()) {
+            *load -= 1;
+        }
+        retired.push(Decision::Retire { task: task.id.clone(), cause: None });
+    }
+    retired
+}
+
+fn by_zone<'a>(tasks: impl Iterator<Item = &'a TaskView>) -> BTreeMap<&'a str, usize> {
+    let mut zones: BTreeMap<&str, usize> = BTreeMap::new();
+    for task in tasks {
+        *zones.entry(&task.zone).or_default() += 1;
+    }
+    zones
+}
+
+/// How many tasks each zone of the primary deployment has that serve.
+fn zones(view: &ServiceView<'_>, good: &[&TaskView]) -> Vec<(String, usize)> {
+    let serving = by_zone(good.iter().copied().filter(|task| task.health == Health::Serving));
+    let primary = view.service.primary();
+    let subnets = primary.and_then(|primary| view.subnets.get(&primary.id)).map(Vec::as_slice);
+    let mut zones: BTreeMap<&str, usize> =
+        subnets.unwrap_or_default().iter().map(|(_, zone)| (zone.as_str(), 0)).collect();
+    zones.extend(serving);
+    zones.into_iter().map(|(zone, count)| (zone.to_owned(), count)).collect()
+}
+
+/// Whether a task shall move to another zone ("Balancing an Amazon ECS service across Availability Zones"): all that are
+/// desired serve, and two zones differ by more than one. Then another starts before one of the fullest zone ends.
+pub(super) fn moves(view: &ServiceView<'_>, good: &[&TaskView]) -> bool {
+    let service = view.service;
+    let desired = usize::try_from(service.desired_count).unwrap_or(usize::MAX);
+    let (_, most) = bounds(service);
+    let serving = good.iter().filter(|task| task.health == Health::Serving).count();
+    service.availability_zone_rebalancing == Rebalancing::Enabled
+        && service.deployments.len() == 1
+        && serving == desired
+        && most > desired
+        && differ(&zones(view, good))
+}
+
+fn differ(zones: &[(String, usize)]) -> bool {
+    let counts = || zones.iter().map(|(_, count)| *count);
+    counts().max().unwrap_or(0) - counts().min().unwrap_or(0) > 1
+}
+
+/// What has to be said of the zones.
+pub(super) fn balance(view: &ServiceView<'_>, good: &[&TaskView], serving: bool) -> Option<Decision> {
+    let zones = zones(view, good);
+    match view.service.rebalancing {
+        false if moves(view, good) => Some(Decision::Imbalanced { zones }),
+        true if serving && !differ(&zones) => Some(Decision::Balanced { zones }),
+        _ => None,
+    }
+}

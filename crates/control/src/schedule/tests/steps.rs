@@ -1,0 +1,159 @@
+//! What the scheduler does next, situation by situation.
+
+use types::TaskId;
+
+use super::simulation::{Model, deployment, service};
+use crate::ecs::service::{CircuitBreaker, Rebalancing, RolloutState};
+use crate::ecs::task::LastStatus;
+use crate::schedule::{Cause, Decision, Health, TaskView};
+
+/// A service with the tasks of an old and a new deployment, one letter each: `p` starts, `r` runs and nothing is known,
+/// `s` serves, `f` fails its checks, `e` was told to end.
+#[derive(Clone, Copy)]
+struct Case {
+    desired: u32,
+    percent: (u32, u32),
+    old: &'static str,
+    new: &'static str,
+}
+
+fn model(case: &Case) -> Model {
+    let mut service = service(case.desired, case.percent.0, case.percent.1);
+    service.availability_zone_rebalancing = Rebalancing::Disabled;
+    let mut model = Model::new(service);
+    if !case.old.is_empty() {
+        model.service.deployments[0].rollout_state = RolloutState::Completed;
+        model.service.last_completed = Some(model.service.deployments[0].id.clone());
+        model.service.install(deployment());
+    }
+    let old = model.service.deployments.last().unwrap().id.clone();
+    let new = model.service.deployments[0].id.clone();
+    let letters = case.old.chars().map(|letter| (letter, old.clone()));
+    let letters = letters.chain(case.new.chars().map(|letter| (letter, new.clone())));
+    for (number, (letter, deployment)) in letters.enumerate() {
+        model.tasks.push(TaskView {
+            id: TaskId::from(&*format!("{number:02}")),
+            deployment,
+            subnet: "s1".to_owned(),
+            zone: "a".to_owned(),
+            provider: None,
+            last_status: if letter == 'p' { LastStatus::Pending } else { LastStatus::Running },
+            wanted: letter != 'e',
+            health: match letter {
+                's' => Health::Serving,
+                'f' => Health::Failing(Cause::Container),
+                _ => Health::Undecided { until: None },
+            },
+        });
+    }
+    model
+}
+
+/// What starts and ends, in short: `+2n -1o`, and what is said.
+fn check(case: Case, expected: &str) {
+    let model = model(&case);
+    let new = &model.service.deployments[0].id;
+    let count = |start: bool, of_new: bool| {
+        let of = |deployment: &String| (deployment == new) == of_new;
+        let task = |id: &TaskId| model.tasks.iter().find(|task| task.id == *id).unwrap();
+        let counted = |decision: &&Decision| match decision {
+            Decision::Start { deployment, .. } => start && of(deployment),
+            Decision::Retire { task: id, .. } => !start && of(&task(id).deployment),
+            _ => false,
+        };
+        model.decide().iter().filter(counted).count()
+    };
+    let part = |sign: &str, count: usize, whose: &str| match count {
+        0 => None,
+        count => Some(format!("{sign}{count}{whose}")),
+    };
+    let parts = [
+        part("+", count(true, true), "n"),
+        part("+", count(true, false), "o"),
+        part("-", count(false, true), "n"),
+        part("-", count(false, false), "o"),
+    ];
+    let seen = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let Case { desired, percent, old, new } = case;
+    assert_eq!(seen, expected, "{desired} desired, {percent:?}, old {old}, new {new}");
+}
+
+#[test]
+fn percentages_are_rounded_as_documented() {
+    // Of "deploymentConfiguration": four tasks at 50 %: two may stop before two start.
+    check(Case { desired: 4, percent: (50, 100), old: "ssss", new: "" }, "-2o");
+    check(Case { desired: 4, percent: (50, 100), old: "eess", new: "" }, "+2n");
+    check(Case { desired: 4, percent: (50, 100), old: "ss", new: "ss" }, "-2o");
+    // At 200 %: four start before four stop.
+    check(Case { desired: 4, percent: (100, 200), old: "ssss", new: "" }, "+4n");
+    check(Case { desired: 4, percent: (100, 200), old: "ssss", new: "rrpp" }, "");
+    check(Case { desired: 4, percent: (100, 200), old: "ssss", new: "ssrr" }, "-2o");
+    // The least is rounded up, the most down.
+    check(Case { desired: 3, percent: (50, 100), old: "sss", new: "" }, "-1o");
+    check(Case { desired: 3, percent: (100, 150), old: "sss", new: "" }, "+1n");
+    check(Case { desired: 3, percent: (34, 134), old: "sss", new: "" }, "+1n -1o");
+    check(Case { desired: 1, percent: (0, 100), old: "s", new: "" }, "-1o");
+    check(Case { desired: 1, percent: (100, 150), old: "s", new: "" }, "");
+}
+
+#[test]
+fn the_running_version_is_kept_up_until_the_new_one_serves() {
+    // One of the old tasks has died; where the new ones leave room another of the same revision takes its place.
+    check(Case { desired: 4, percent: (100, 200), old: "sss", new: "rrrr" }, "+1o");
+    check(Case { desired: 4, percent: (100, 200), old: "sss", new: "srrr" }, "");
+    check(Case { desired: 4, percent: (100, 200), old: "sssp", new: "srrr" }, "-1o");
+    check(Case { desired: 2, percent: (0, 100), old: "s", new: "r" }, "-1o");
+}
+
+#[test]
+fn a_change_of_the_count_in_mid_rollout_goes_to_both_versions() {
+    check(Case { desired: 4, percent: (100, 200), old: "ss", new: "rr" }, "+2n +2o");
+    check(Case { desired: 1, percent: (100, 200), old: "ss", new: "rr" }, "-1n -1o");
+    check(Case { desired: 0, percent: (100, 200), old: "ss", new: "rr" }, "-2n -2o");
+}
+
+#[test]
+fn a_task_that_fails_its_checks_is_replaced_before_it_ends() {
+    check(Case { desired: 2, percent: (100, 200), old: "", new: "sf" }, "+1n");
+    check(Case { desired: 2, percent: (100, 200), old: "", new: "sfr" }, "");
+    check(Case { desired: 2, percent: (100, 200), old: "", new: "sfs" }, "-1n");
+    // Where there is no room it ends first, as far as the least allows.
+    check(Case { desired: 4, percent: (50, 100), old: "", new: "ffff" }, "-2n");
+    check(Case { desired: 4, percent: (50, 100), old: "", new: "ssff" }, "-2n");
+    check(Case { desired: 1, percent: (0, 100), old: "", new: "f" }, "-1n");
+    check(Case { desired: 1, percent: (100, 200), old: "s", new: "f" }, "-1n");
+    check(Case { desired: 2, percent: (100, 200), old: "sf", new: "sr" }, "-1o");
+}
+
+#[test]
+fn a_deployment_that_failed_starts_nothing_and_the_one_before_it_goes_on() {
+    let case = Case { desired: 4, percent: (50, 200), old: "ss", new: "ff" };
+    let mut model = model(&case);
+    model.service.circuit_breaker = CircuitBreaker { enable: true, rollback: false };
+    model.service.deployments[0].failed_tasks = 2;
+    assert!(!model.decide().contains(&Decision::Fail { roll_back: false }), "three it takes");
+    model.service.deployments[0].failed_tasks = 3;
+    assert_eq!(model.decide(), [Decision::Fail { roll_back: false }]);
+    model.service.deployments[0].rollout_state = RolloutState::Failed;
+    let decisions = model.decide();
+    let old = &model.service.deployments[1].id;
+    let starts: Vec<bool> = decisions
+        .iter()
+        .filter_map(|decision| match decision {
+            Decision::Start { deployment, .. } => Some(deployment == old),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(starts, [true, true], "{decisions:?}");
+    model.service.deployments[0].rollout_state = RolloutState::InProgress;
+    model.service.circuit_breaker.rollback = true;
+    assert_eq!(model.decide(), [Decision::Fail { roll_back: true }]);
+    model.service.deployments[0].proven = true;
+    assert!(!model.decide().contains(&Decision::Fail { roll_back: true }), "one of its tasks was well");
+}
+
+#[test]
+fn the_circuit_breaker_takes_half_of_the_desired_count_from_3_to_200() {
+    let thresholds = [0, 1, 6, 7, 25, 399, 400, 1000].map(CircuitBreaker::threshold);
+    assert_eq!(thresholds, [3, 3, 3, 4, 13, 200, 200, 200]);
+}
