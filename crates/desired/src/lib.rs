@@ -29,7 +29,7 @@ pub use observed::{
     TaskPhase, TaskStatus, Visit, VpcStatus,
 };
 pub use task::{
-    Container, ContainerHealthCheck, Dependency, DependencyCondition, ImageReference, LinuxParameters,
+    Container, ContainerHealthCheck, Dependency, DependencyCondition, Dns, ImageReference, LinuxParameters,
     LogDestination, LogMode, PullIdentity, RoleSession, Secret, Task, TaskMetadata, Tmpfs, VolumeMount,
     tasks_cgroup,
 };

@@ -24,6 +24,9 @@ pub struct Task {
     pub cpu: u32,
     /// The task's memory limit in MiB.
     pub memory: u32,
+    /// What its programs, and its pull, know of DNS.
+    #[serde(default)]
+    pub dns: Dns,
     /// Its containers.
     pub containers: Vec<Container>,
     /// Where images come from and as whom they are asked for.
@@ -52,6 +55,22 @@ pub fn tasks_cgroup(state: &Path) -> PathBuf {
     let digest = ring::digest::digest(&ring::digest::SHA256, state.as_os_str().as_bytes());
     let digits: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     PathBuf::from(format!("landfall-{digits}"))
+}
+
+/// What a host is told of DNS, by its VPC's DHCP options.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dns {
+    /// The domains in which a name without a dot is looked for.
+    pub search: Vec<String>,
+    /// The servers, in the order in which they are asked.
+    pub servers: Vec<Ipv4Addr>,
+}
+
+/// No domain, and the VPC's own server at its link-local address.
+impl Default for Dns {
+    fn default() -> Self {
+        Self { search: Vec::new(), servers: vec![Ipv4Addr::new(169, 254, 169, 253)] }
+    }
 }
 
 /// One container.

@@ -164,6 +164,7 @@ fn task(vpc: &str, last: u8) -> Task {
         interface: NetworkInterfaceId::from(format!("eni-{last}").as_str()),
         cpu: 256,
         memory: 512,
+        dns: desired::Dns::default(),
         containers: vec![Container {
             name: "app".to_owned(),
             image: ImageReference { image: "app:1".to_owned(), ..ImageReference::default() },

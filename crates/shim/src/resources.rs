@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use desired::Task;
+use desired::{Dns, Task};
 use nix::poll::{PollTimeout, poll};
 use sys::cgroup::{Cgroup, Layout, Limits};
 use sys::mount;
@@ -139,12 +139,12 @@ impl Bundle {
     }
 
     /// Writes the files that name the container and its DNS server.
-    pub(crate) fn name(&self, hostname: &str, address: Option<std::net::Ipv4Addr>) -> Result<()> {
+    pub(crate) fn name(&self, hostname: &str, address: Option<std::net::Ipv4Addr>, dns: &Dns) -> Result<()> {
         let own = address.map(|address| format!("{address} {hostname}\n")).unwrap_or_default();
         let files = [
             ("hosts", format!("127.0.0.1 localhost\n{own}")),
             ("hostname", format!("{hostname}\n")),
-            ("resolv.conf", format!("nameserver {}\n", crate::pull::DNS_SERVER)),
+            ("resolv.conf", resolv_conf(dns)),
         ];
         for (name, content) in files {
             let path = self.etc.join(name);
@@ -155,9 +155,27 @@ impl Bundle {
     }
 }
 
+/// resolv.conf(5), as a DHCP client writes it.
+fn resolv_conf(dns: &Dns) -> String {
+    let search = (!dns.search.is_empty()).then(|| format!("search {}\n", dns.search.join(" ")));
+    let servers = dns.servers.iter().map(|server| format!("nameserver {server}\n"));
+    search.into_iter().chain(servers).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_is_told_of_its_domains_and_dns_servers() {
+        assert_eq!(resolv_conf(&Dns::default()), "nameserver 169.254.169.253\n");
+        let dns = Dns {
+            search: vec!["example.com".to_owned(), "example.org".to_owned()],
+            servers: vec![[10, 0, 0, 2].into(), [10, 0, 0, 3].into()],
+        };
+        let text = "search example.com example.org\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n";
+        assert_eq!(resolv_conf(&dns), text);
+    }
 
     #[test]
     fn two_state_folders_have_two_groups_with_eight_digits() {

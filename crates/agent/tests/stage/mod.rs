@@ -325,6 +325,7 @@ pub fn task(generation: u64) -> Part {
         interface: TASK0.into(),
         cpu: 256,
         memory: 512,
+        dns: desired::Dns::default(),
         containers: Vec::new(),
         pull: PullIdentity {
             region: String::new(),

@@ -1,8 +1,12 @@
 //! DHCP options: the region's default set, as AWS makes it for the first VPC, and those that are made.
 //!
-//! A container asks the DNS server of its VPC and no other, and has no search domain: a set may say so in as many words,
-//! and nothing else.
+//! A task is told of a set's DNS servers and domain in `/etc/resolv.conf`. The other options are kept and shown: nothing
+//! in a container asks for them, as Fargate's containers have no DHCP client.
 
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use desired::Dns;
 use serde::{Deserialize, Serialize};
 use store::{Snapshot, Tx};
 use types::{AccountId, DhcpOptionsId, Region};
@@ -26,9 +30,9 @@ pub(super) struct DhcpOptions {
     /// Whether new VPCs get it.
     #[serde(default = "yes")]
     pub(super) is_default: bool,
-    /// Whether it names the region's own domain.
-    #[serde(default = "yes")]
-    pub(super) has_domain_name: bool,
+    /// Its options by key. None: those of AWS's own set.
+    #[serde(default)]
+    pub(super) options: Option<BTreeMap<String, Vec<String>>>,
 }
 
 /// What rows of before there were other sets say of theirs.
@@ -59,7 +63,7 @@ pub(super) fn of_region(rows: &mut Tx, context: &Context) -> DhcpOptionsId {
         region: context.region.clone(),
         id: id.clone(),
         is_default: true,
-        has_domain_name: true,
+        options: None,
     });
     id
 }
@@ -98,57 +102,114 @@ pub(super) struct CreateDhcpOptionsResponse {
 
 /// AWS's name for the DNS server of the VPC.
 const OWN_SERVER: &str = "AmazonProvidedDNS";
+const SERVERS: &str = "domain-name-servers";
+const DOMAIN: &str = "domain-name";
+/// The most servers of a kind.
+const MOST_SERVERS: usize = 4;
+
+impl DhcpOptions {
+    /// The options by key.
+    fn options(&self) -> BTreeMap<String, Vec<String>> {
+        self.options.clone().unwrap_or_else(|| {
+            let own = [(DOMAIN, domain_name(&self.region)), (SERVERS, OWN_SERVER.to_owned())];
+            own.into_iter().map(|(key, value)| (key.to_owned(), vec![value])).collect()
+        })
+    }
+}
+
+/// What a VPC's hosts are told of DNS ("DHCP option set concepts", Amazon VPC User Guide): AmazonProvidedDNS is the
+/// address at the base of the VPC's range plus two; where no server is named Nitro's hosts ask 169.254.169.253.
+pub fn dns(rows: &Snapshot, vpc: &Vpc) -> Dns {
+    let key = format!("{}/{}/{}", vpc.account, vpc.region, vpc.dhcp_options_id);
+    let mut options = rows.get::<DhcpOptions>(&key).map(|set| set.options()).unwrap_or_default();
+    let server = |name: &String| if name == OWN_SERVER { Some(vpc.dns_server()) } else { name.parse().ok() };
+    let servers: Vec<Ipv4Addr> = options.remove(SERVERS).iter().flatten().filter_map(server).collect();
+    let domains = options.remove(DOMAIN).unwrap_or_default();
+    Dns {
+        search: domains.iter().flat_map(|one| one.split_ascii_whitespace()).map(str::to_owned).collect(),
+        servers: if servers.is_empty() { Dns::default().servers } else { servers },
+    }
+}
+
+/// An option as it is kept.
+///
+/// # Errors
+/// InvalidParameterValue for values that the option cannot have, and for options that there are not.
+fn checked(option: &NewConfiguration) -> Result<Vec<String>, ApiError> {
+    let key = option.key.as_str();
+    // Several servers may also be one value with commas.
+    let listed = || -> Vec<String> {
+        let values = option.value.iter().flat_map(|value| value.split(','));
+        values.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()).collect()
+    };
+    let refuse = |why: &str| Err(invalid(option.value.join(","), key, why));
+    let servers = |also: Option<&str>| {
+        let values = listed();
+        if values.is_empty() || values.len() > MOST_SERVERS {
+            return refuse("There may be one to four of them.");
+        }
+        let fits = |value: &String| Some(value.as_str()) == also || value.parse::<Ipv4Addr>().is_ok();
+        match values.iter().find(|value| !fits(value)) {
+            Some(value) if value.parse::<std::net::Ipv6Addr>().is_ok() => {
+                Err(ApiError::unsupported(format_args!("an IPv6 address in {key} ({value})")))
+            }
+            Some(value) => Err(invalid(value.clone(), key, "It is no IP address.")),
+            None => Ok(values),
+        }
+    };
+    match key {
+        SERVERS => servers(Some(OWN_SERVER)),
+        "ntp-servers" | "netbios-name-servers" => servers(None),
+        "netbios-node-type" => match &listed()[..] {
+            [kind] if matches!(kind.as_str(), "1" | "2" | "4" | "8") => Ok(vec![kind.clone()]),
+            _ => refuse("It is one of 1, 2, 4 and 8."),
+        },
+        DOMAIN => match &option.value[..] {
+            [domain] if is_domain(domain) => Ok(vec![domain.clone()]),
+            _ => refuse("It is one domain name, or several with spaces between them."),
+        },
+        "ipv6-address-preferred-lease-time" => {
+            Err(ApiError::unsupported(format_args!("the DHCP option {key}: no VPC has IPv6")))
+        }
+        other => Err(ApiError::new(
+            "InvalidParameterValue",
+            format!("Value ({other}) for parameter key is invalid. Unknown DHCP option."),
+        )),
+    }
+}
+
+/// Whether a text is domain names with spaces between them, as a line of resolv.conf takes them.
+fn is_domain(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    let name = |name: &str| name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(label);
+    let mut names = text.split(' ').filter(|name| !name.is_empty()).peekable();
+    names.peek().is_some() && names.all(name)
+}
 
 pub(super) fn create(
     rows: &mut Tx,
     context: &Context,
     request: CreateDhcpOptions,
 ) -> Result<CreateDhcpOptionsResponse, ApiError> {
-    let (mut has_domain_name, mut has_server) = (false, false);
-    for option in &request.dhcp_configuration {
-        let (key, values) = (option.key.as_str(), option.value.join(","));
-        let own_domain = domain_name(&context.region);
-        match key {
-            "domain-name" if values == own_domain => has_domain_name = true,
-            "domain-name-servers" if values == OWN_SERVER => has_server = true,
-            "domain-name" => {
-                let why =
-                    format!("Landfall's containers have no search domain. It takes {own_domain} alone.");
-                return Err(invalid(values, key, &why));
-            }
-            "domain-name-servers" => {
-                let why =
-                    format!("Landfall's containers ask their VPC's DNS server. It takes {OWN_SERVER} alone.");
-                return Err(invalid(values, key, &why));
-            }
-            "ntp-servers"
-            | "netbios-name-servers"
-            | "netbios-node-type"
-            | "ipv6-address-preferred-lease-time" => {
-                return Err(invalid(values, key, "Landfall does not support this DHCP option."));
-            }
-            other => {
-                return Err(ApiError::new(
-                    "InvalidParameterValue",
-                    format!("Value ({other}) for parameter key is invalid. Unknown DHCP option."),
-                ));
-            }
-        }
+    if request.dhcp_configuration.is_empty() {
+        let missing = "The request must contain the parameter dhcpConfiguration";
+        return Err(ApiError::new("MissingParameter", missing));
     }
-    if !has_server {
-        return Err(ApiError::new(
-            "InvalidParameterValue",
-            format!(
-                "Landfall's containers ask their VPC's DNS server: the options must contain domain-name-servers={OWN_SERVER}."
-            ),
-        ));
+    let mut kept = BTreeMap::new();
+    for option in &request.dhcp_configuration {
+        if kept.insert(option.key.clone(), checked(option)?).is_some() {
+            return Err(invalid(&option.key, "key", "Each DHCP option may be given once."));
+        }
     }
     let options = rows.put(DhcpOptions {
         account: context.account.clone(),
         region: context.region.clone(),
         id: DhcpOptionsId::mint(),
         is_default: false,
-        has_domain_name,
+        options: Some(kept),
     });
     tag::specify::<DhcpOptions>(rows, context, &options.id, &request.tag_specification)?;
     let dhcp_options = DhcpOptionsDescription::new(rows, context, &options);
@@ -180,7 +241,7 @@ pub(super) struct AssociateDhcpOptions {
     dry_run: Option<bool>,
 }
 
-/// What stands for no set of options. The DNS server of the VPC answers with and without one.
+/// What stands for no set of options.
 const NONE: &str = "default";
 
 pub(super) fn associate(
@@ -229,7 +290,7 @@ struct DhcpOptionsDescription {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Configuration {
-    key: &'static str,
+    key: String,
     value_set: Vec<Value>,
 }
 
@@ -240,13 +301,12 @@ struct Value {
 
 impl DhcpOptionsDescription {
     fn new(rows: &Snapshot, context: &Context, options: &DhcpOptions) -> Self {
-        let one = |key, value: String| Configuration { key, value_set: vec![Value { value }] };
-        let domain = options.has_domain_name.then(|| one("domain-name", domain_name(&options.region)));
-        let server = one("domain-name-servers", OWN_SERVER.to_owned());
+        let values = |values: Vec<String>| values.into_iter().map(|value| Value { value }).collect();
+        let one = |(key, of): (String, Vec<String>)| Configuration { key, value_set: values(of) };
         Self {
             dhcp_options_id: options.id.to_string(),
             owner_id: options.account.to_string(),
-            dhcp_configuration_set: domain.into_iter().chain([server]).collect(),
+            dhcp_configuration_set: options.options().into_iter().map(one).collect(),
             tag_set: tag::of(rows, context, &options.id),
         }
     }
@@ -255,7 +315,7 @@ impl DhcpOptionsDescription {
 impl Item for DhcpOptionsDescription {
     const FILTERS: &'static [(&'static str, Values<Self>)] = &[
         ("dhcp-options-id", |options| vec![options.dhcp_options_id.clone()]),
-        ("key", |options| options.dhcp_configuration_set.iter().map(|one| one.key.to_owned()).collect()),
+        ("key", |options| options.dhcp_configuration_set.iter().map(|one| one.key.clone()).collect()),
         ("owner-id", |options| vec![options.owner_id.clone()]),
         ("value", |options| {
             let values = options.dhcp_configuration_set.iter().flat_map(|one| &one.value_set);

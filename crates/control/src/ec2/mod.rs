@@ -11,7 +11,7 @@ pub(crate) mod absent;
 pub mod address;
 mod address_association;
 pub(crate) mod default_vpc;
-mod dhcp_options;
+pub mod dhcp_options;
 mod filter;
 pub mod interface;
 mod interface_address;

@@ -223,7 +223,7 @@ pub fn check_endpoint(rows: &Snapshot, asker: Asker<'_>, request: Request<'_>) -
 }
 
 /// Whether a VPC endpoint lets a request for an object of S3 by that AWS itself has signed: a layer's.
-pub(crate) fn endpoint_allows_object(
+pub fn endpoint_allows_object(
     rows: &Snapshot,
     through: &VpcEndpointId,
     region: &str,

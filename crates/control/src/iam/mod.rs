@@ -30,11 +30,11 @@ use serde::{Deserialize, Serialize};
 use store::{TableDef, table};
 use wire::ApiError;
 
+pub(crate) use access::keys;
 pub use access::{
     Asker, Denied, Resource, authorize, authorize_each, authorize_on, check, check_endpoint, check_identity,
-    check_resource,
+    check_resource, endpoint_allows_object,
 };
-pub(crate) use access::{endpoint_allows_object, keys};
 pub use managed_policy::ManagedPolicy;
 pub use role::{Role, find, find_by_arn};
 pub(crate) use validate::{name as check_name, unique_id};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use desired::{
-    Container, ContainerHealthCheck, Dependency, ImageReference, LinuxParameters, PullIdentity, Tmpfs,
+    Container, ContainerHealthCheck, Dependency, Dns, ImageReference, LinuxParameters, PullIdentity, Tmpfs,
     VolumeMount,
 };
 use store::Snapshot;
@@ -11,6 +11,8 @@ use types::{AccountId, Region, TaskId};
 
 use super::task_metadata;
 use crate::Settings;
+use crate::ec2::dhcp_options;
+use crate::ec2::vpc::Vpc;
 use crate::ecs::ContainerDefinition;
 use crate::ecs::task::{Task, found_by_id};
 use crate::ecs::task_definition::{self, TaskDefinition};
@@ -31,6 +33,7 @@ pub fn project(rows: &Snapshot, settings: &Settings, id: &TaskId) -> Option<desi
         interface: task.interface.id.clone(),
         cpu: task.cpu,
         memory: task.memory,
+        dns: dns(rows, &task),
         containers: containers(settings, &task, &definition),
         pull: PullIdentity {
             region: task.region.to_string(),
@@ -46,6 +49,11 @@ pub fn project(rows: &Snapshot, settings: &Settings, id: &TaskId) -> Option<desi
         metadata: task_metadata::metadata(rows, &task, &definition),
         stop: task.stop,
     })
+}
+
+fn dns(rows: &Snapshot, task: &Task) -> Dns {
+    let vpc = rows.get::<Vpc>(&format!("{}/{}/{}", task.account, task.region, task.interface.vpc));
+    vpc.map_or_else(Dns::default, |vpc| dhcp_options::dns(rows, &vpc))
 }
 
 fn containers(settings: &Settings, task: &Task, definition: &TaskDefinition) -> Vec<Container> {

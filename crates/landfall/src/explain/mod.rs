@@ -5,6 +5,7 @@ mod ends;
 mod examine;
 mod explanation;
 mod pairs;
+mod pull;
 mod reasons;
 mod text;
 mod tfstate;

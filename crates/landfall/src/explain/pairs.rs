@@ -1,22 +1,22 @@
 //! From one end to another: which packets are meant, and their paths.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use control::ecs::service::Service;
 use control::ecs::task::{LastStatus, Task};
-use control::ecs::task_definition;
+use control::ecs::task_definition::{self, TaskDefinition};
 use control::elbv2::listener::Listener;
 use control::elbv2::load_balancer::LoadBalancer;
 use reachability::{End as PathEnd, Query, Traffic};
-use types::{NetworkInterfaceId, Region, VpcId};
+use types::{AccountId, NetworkInterfaceId, Region, VpcId};
 
 use super::ends::{self, End};
-use super::explanation::{Finding, Level, Path, Protocol};
+use super::explanation::{Finding, Path, Protocol};
+use super::pull;
 use super::world::{NEXT_TASK, World, task_name};
 
 /// HTTPS: the port of AWS's services, and of the internet unless another is asked for.
-const HTTPS: u16 = 443;
+pub const HTTPS: u16 = 443;
 
 /// Where packets come from.
 #[derive(Debug, Clone)]
@@ -30,7 +30,9 @@ pub struct Source {
     /// The region whose AWS names it asks for.
     pub region: Option<Region>,
     /// Its account.
-    pub account: Option<String>,
+    pub account: Option<AccountId>,
+    /// What it runs, where it is a task.
+    pub definition: Option<Arc<TaskDefinition>>,
 }
 
 /// Where packets go.
@@ -42,6 +44,8 @@ pub struct Destination {
     pub name: String,
     /// The ports that it is known to have.
     pub ports: Vec<u16>,
+    /// What is sent to it, whatever was asked for. None: what was asked for.
+    pub protocol: Option<Protocol>,
 }
 
 /// The interface of an end, as a source.
@@ -52,13 +56,21 @@ pub fn from_interface(world: &World<'_>, id: &str, name: String) -> Source {
         name,
         vpc: row.as_ref().map(|row| row.vpc_id.clone()),
         region: row.as_ref().map(|row| row.region.clone()),
-        account: row.as_ref().map(|row| row.account.to_string()),
+        account: row.as_ref().map(|row| row.account.clone()),
+        definition: None,
     }
 }
 
 /// The internet as a source.
 pub fn from_internet() -> Source {
-    Source { end: PathEnd::Internet, name: "internet".to_owned(), vpc: None, region: None, account: None }
+    Source {
+        end: PathEnd::Internet,
+        name: "internet".to_owned(),
+        vpc: None,
+        region: None,
+        account: None,
+        definition: None,
+    }
 }
 
 /// The tasks of a service that are not over.
@@ -112,7 +124,8 @@ fn of_task(world: &World<'_>, task: &Task) -> Result<Source, String> {
             task_name(task)
         ));
     }
-    Ok(from_interface(world, task.interface.id.as_str(), task_name(task)))
+    let definition = task_definition::get(world.rows, &task.task_definition);
+    Ok(Source { definition, ..from_interface(world, task.interface.id.as_str(), task_name(task)) })
 }
 
 /// A service's tasks; without any the one that comes next, in each of its subnets.
@@ -122,6 +135,9 @@ fn of_service(world: &mut World<'_>, service: &Service) -> Result<Vec<Source>, S
     if !there.is_empty() {
         return Ok(there);
     }
+    let definition = service
+        .primary()
+        .and_then(|deployment| task_definition::get(world.rows, &deployment.task_definition));
     let network = service.primary().map(|deployment| deployment.network.clone());
     let network = network.ok_or_else(|| format!("service/{} has no deployment", service.name))?;
     let public = network.assign_public_ip == control::ecs::AssignPublicIp::Enabled;
@@ -143,7 +159,8 @@ fn of_service(world: &mut World<'_>, service: &Service) -> Result<Vec<Source>, S
         name: format!("the next task of service/{} in {subnet}", service.name),
         vpc,
         region: Some(service.region.clone()),
-        account: Some(service.account.to_string()),
+        account: Some(service.account.clone()),
+        definition,
     }])
 }
 
@@ -156,13 +173,13 @@ pub fn destinations(
     source: &Source,
     end: &End,
 ) -> Result<(Vec<Destination>, Vec<Finding>), String> {
-    let plain = |end, name, ports| Ok((vec![Destination { end, name, ports }], Vec::new()));
+    let plain = |end, name, ports| Ok((vec![Destination { end, name, ports, protocol: None }], Vec::new()));
     match end {
         End::Internet => plain(PathEnd::Internet, "internet".to_owned(), vec![HTTPS]),
         End::Ecr if source.vpc.is_none() => {
             Err(format!("{} is in no VPC: an image is pulled by a task or a service", source.name))
         }
-        End::Ecr => Ok(ecr(world, source)),
+        End::Ecr => Ok(pull::needs(world, source)),
         End::Address(address) => plain(PathEnd::Address(*address), address.to_string(), Vec::new()),
         End::Interface(row) => plain(PathEnd::Interface(row.id.clone()), row.id.to_string(), Vec::new()),
         End::Task(task) => {
@@ -196,6 +213,7 @@ fn to_task(world: &World<'_>, task: &Task) -> Destination {
         ports: ports
             .flat_map(|container| container.port_mappings.iter().map(|mapping| mapping.container_port))
             .collect(),
+        protocol: None,
     }
 }
 
@@ -227,45 +245,10 @@ pub fn to_balancer(world: &World<'_>, source: &Source, balancer: &LoadBalancer) 
                 end,
                 name: format!("lb/{} in {}", balancer.name, node.zone),
                 ports: ports.clone(),
+                protocol: None,
             })
         })
         .collect()
-}
-
-/// What an image pull asks for, in its order, each at the addresses that the source's own DNS server gives.
-fn ecr(world: &World<'_>, source: &Source) -> (Vec<Destination>, Vec<Finding>) {
-    // Who is in no VPC has no DNS server that knows the names.
-    let (Some(region), Some(account)) = (&source.region, &source.account) else {
-        return (Vec::new(), Vec::new());
-    };
-    let names = [
-        format!("api.ecr.{region}.amazonaws.com"),
-        format!("{account}.dkr.ecr.{region}.amazonaws.com"),
-        registry::layer_bucket_host(region),
-    ];
-    let (mut found, mut findings) = (Vec::new(), Vec::new());
-    for name in names {
-        let addresses: Vec<Ipv4Addr> = match &source.vpc {
-            Some(vpc) => world.resolve(vpc, &name).unwrap_or_default(),
-            None => Vec::new(),
-        };
-        if addresses.is_empty() {
-            let vpc = source.vpc.as_ref().map(ToString::to_string).unwrap_or_default();
-            findings.push(Finding {
-                level: Level::Blocks,
-                text: format!("{name} does not resolve in {vpc}"),
-                remedy: Some(format!("Switch enableDnsSupport of {vpc} on (enable_dns_support = true).")),
-                about: vpc,
-            });
-        }
-        // A task asks the first one.
-        found.extend(addresses.first().map(|address| Destination {
-            end: PathEnd::Address(*address),
-            name: format!("{name} ({address})"),
-            ports: vec![HTTPS],
-        }));
-    }
-    (found, findings)
 }
 
 /// The packet of a protocol to a port.
@@ -298,6 +281,10 @@ pub fn paths(
     port: Option<u16>,
     protocol: Protocol,
 ) -> Result<Vec<Path>, String> {
+    let (port, protocol) = match destination.protocol {
+        Some(own) => (None, own),
+        None => (port, protocol),
+    };
     let ports: Vec<Option<u16>> = match (protocol, port) {
         (Protocol::Icmp, _) => vec![None],
         (_, Some(port)) => vec![Some(port)],

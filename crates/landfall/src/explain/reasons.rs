@@ -213,6 +213,7 @@ fn of_target(
             end: PathEnd::Interface(row.id.clone()),
             name: name.clone(),
             ports: ports(group, port),
+            protocol: None,
         };
         for node in pairs::sources(world, &End::LoadBalancer(balancer.clone())).unwrap_or_default() {
             reasons.walk(world, &node, &destination);

@@ -26,6 +26,8 @@ pub const NEXT_TASK: &str = "eni-of-the-next-task";
 pub struct World<'a> {
     /// The rows.
     pub rows: &'a Snapshot,
+    /// How Landfall was started.
+    pub settings: &'a Settings,
     /// What the machine reported.
     pub machine: &'a Machine,
     /// The machine itself, for counters and sockets.
@@ -42,7 +44,7 @@ impl<'a> World<'a> {
     /// Looks.
     pub fn look(
         rows: &'a Snapshot,
-        settings: &Settings,
+        settings: &'a Settings,
         machine: &'a Machine,
         agent: &'a agent::Client,
     ) -> Self {
@@ -52,6 +54,7 @@ impl<'a> World<'a> {
         };
         Self {
             rows,
+            settings,
             machine,
             agent,
             topology: project::topology(rows, settings),

@@ -8,7 +8,7 @@ use crate::image_path::{
     API, LAYERS, REGISTRY, Reason, begin, default_route, fails, heals, named, nat_gateway, no_api, no_layers,
     no_registry, no_token, table, without,
 };
-use crate::stack::Stack;
+use crate::stack::{Stack, text};
 
 /// The private part of the example's network, with a security group for endpoints.
 struct Private<'a> {
@@ -123,6 +123,34 @@ pub(crate) fn through_three_vpc_endpoints_and_not_through_two(stack: &Stack) {
         &inside,
         || drop(stack.ec2("AuthorizeSecurityGroupIngress", &rule)),
     );
+
+    // Packets pass, and the policies of the endpoints decide.
+    let policy = |endpoint: &str, action: &str| {
+        let statement = format!(
+            r#"{{"Statement":{{"Effect":"Allow","Principal":"*","Action":"{action}","Resource":"*"}}}}"#
+        );
+        stack.ec2("ModifyVpcEndpoint", &format!("VpcEndpointId={endpoint}&PolicyDocument={statement}"));
+    };
+    let refused = |endpoint: &str, allowed: &str, action: &str, reason: &Reason| {
+        without(
+            stack,
+            || {
+                policy(endpoint, allowed);
+                let said = stack.landfall(&["explain", "echo", "ecr"]);
+                let said = text(&said);
+                assert!(said.contains(endpoint) && said.contains(action), "{said}");
+            },
+            reason,
+            || policy(endpoint, "*"),
+        );
+    };
+    let cannot =
+        |begins: &str, ends: &str| Reason(format!("CannotPullContainerError: {begins}"), ends.to_owned());
+    let none = |action: &str| format!("because no VPC endpoint policy allows the {action} action");
+    let token = "ecr:GetAuthorizationToken";
+    refused(&api, "ecr:Describe*", token, &cannot("unable to pull", &none(token)));
+    refused(&registry, "ecr:Get*", "ecr:BatchGetImage", &cannot("", ""));
+    refused(&layers, "s3:PutObject", "s3:GetObject", &cannot("", ""));
 
     for endpoint in [api, registry, layers] {
         private.delete(&endpoint);

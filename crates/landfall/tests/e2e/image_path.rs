@@ -322,10 +322,28 @@ pub(crate) fn without_dns_in_the_vpc(stack: &Stack) {
     let support = |on: bool| {
         stack.ec2("ModifyVpcAttribute", &format!("VpcId={vpc}&EnableDnsSupport.Value={on}"));
     };
-    let silent = no_token("->169.254.169.253:53: i/o timeout");
-    let server = format!(": lookup api.ecr.{REGION}.amazonaws.com on 169.254.169.253:53: read udp 10.20.10");
-    let silent = Reason(silent.0 + &server, silent.1);
-    without(stack, || support(false), &silent, || support(true));
+    without(stack, || support(false), &no_dns("10.20.0.2"), || support(true));
+}
+
+/// The task's DNS server does not answer.
+fn no_dns(server: &str) -> Reason {
+    let silent = no_token(&format!("->{server}:53: i/o timeout"));
+    let asked = format!(": lookup api.ecr.{REGION}.amazonaws.com on {server}:53: read udp 10.20.10");
+    Reason(silent.0 + &asked, silent.1)
+}
+
+/// The names are asked where the VPC's DHCP options say, and nobody is there.
+pub(crate) fn with_dhcp_options_that_name_a_server_that_is_not_there(stack: &Stack) {
+    let vpc = named(stack, "DescribeVpcs", "echo", "vpcId");
+    let associate = |options: &str| {
+        stack.ec2("AssociateDhcpOptions", &format!("VpcId={vpc}&DhcpOptionsId={options}"));
+    };
+    let before = stack.ec2_id("DescribeVpcs", "vpc-id", &vpc, "dhcpOptionsId");
+    let option = "DhcpConfiguration.1.Key=domain-name-servers&DhcpConfiguration.1.Value.1=10.20.100.250";
+    let made = stack.ec2("CreateDhcpOptions", option);
+    let own = text_of(&made, "dhcpOptionsId").unwrap();
+    without(stack, || associate(own), &no_dns("10.20.100.250"), || associate(&before));
+    stack.ec2("DeleteDhcpOptions", &format!("DhcpOptionsId={own}"));
 }
 
 /// In a public subnet the way out is the task's own public address.

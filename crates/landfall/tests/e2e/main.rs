@@ -102,6 +102,10 @@ fn a_task_that_cannot_reach_ecr_says_what_it_could_not_reach_and_starts_when_it_
         ),
         ("without DNS in the VPC", image_path::without_dns_in_the_vpc),
         (
+            "with DHCP options that name a server that is not there",
+            image_path::with_dhcp_options_that_name_a_server_that_is_not_there,
+        ),
+        (
             "in a public subnet without a public address",
             image_path::in_a_public_subnet_without_a_public_address,
         ),

@@ -376,6 +376,7 @@ pub(crate) mod tests {
             interface: NetworkInterfaceId::from("eni-1"),
             cpu: 256,
             memory: 512,
+            dns: desired::Dns::default(),
             containers: vec![Container {
                 name: "app".to_owned(),
                 image: ImageReference { image: "r/app:1".to_owned(), ..ImageReference::default() },

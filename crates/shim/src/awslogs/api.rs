@@ -1,5 +1,7 @@
 //! CloudWatch Logs as the driver calls it, signed as the execution role; failures in the words of Fargate.
 
+use std::net::Ipv4Addr;
+
 use desired::PullIdentity;
 use serde::Serialize;
 
@@ -15,6 +17,7 @@ const TRIES: u32 = 3;
 pub(super) struct Api {
     client: Client,
     ca_certificate: String,
+    dns_servers: Vec<Ipv4Addr>,
     region: String,
 }
 
@@ -87,9 +90,14 @@ impl Refused {
 }
 
 impl Api {
-    pub(super) fn new(ca_certificate: &str, region: &str) -> Result<Self, String> {
-        let client = Client::new(ca_certificate).map_err(|why| why.to_string())?;
-        Ok(Self { client, ca_certificate: ca_certificate.to_owned(), region: region.to_owned() })
+    pub(super) fn new(ca_certificate: &str, dns_servers: &[Ipv4Addr], region: &str) -> Result<Self, String> {
+        let client = Client::new(ca_certificate, dns_servers).map_err(|why| why.to_string())?;
+        Ok(Self {
+            client,
+            ca_certificate: ca_certificate.to_owned(),
+            dns_servers: dns_servers.to_owned(),
+            region: region.to_owned(),
+        })
     }
 
     /// Makes a stream; one that is there already is as good.
@@ -135,7 +143,7 @@ impl Api {
     fn call(&mut self, identity: &PullIdentity, action: &str, body: &impl Serialize) -> Result<(), Refused> {
         let result = self.exchange(identity, action, body);
         if let Err(Refused::Unreachable(_)) = &result
-            && let Ok(client) = Client::new(&self.ca_certificate)
+            && let Ok(client) = Client::new(&self.ca_certificate, &self.dns_servers)
         {
             // The name may lead elsewhere by now: to a VPC endpoint, or past one.
             self.client = client;

@@ -12,6 +12,7 @@ mod message;
 
 use std::fs::File;
 use std::io::BufReader;
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) identity: PullIdentity,
+    /// Who is asked for names.
+    pub(crate) dns_servers: Vec<Ipv4Addr>,
     /// The task's folder: its part has newer key pairs in time.
     pub(crate) task: PathBuf,
     /// The task's network namespace.
@@ -66,7 +69,8 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
     let identity = Identity { task: RoleDir::new(&job.task), current: job.identity.clone() };
     let mut opened = Vec::new();
     for source in &job.containers {
-        let mut api = Api::new(&job.identity.ca_certificate, &source.destination.region).map_err(failed)?;
+        let mut api = Api::new(&job.identity.ca_certificate, &job.dns_servers, &source.destination.region)
+            .map_err(failed)?;
         make_stream(&mut api, identity.current(), &source.destination).map_err(|why| failed(why.words()))?;
         let lines = File::open(&source.lines).map_err(|cause| failed(cause.to_string()))?;
         opened.push((source, api, lines));

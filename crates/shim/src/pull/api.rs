@@ -1,5 +1,7 @@
 //! Calls of AWS's JSON services, signed as the execution role, along the task's own network path.
 
+use std::net::Ipv4Addr;
+
 use desired::PullIdentity;
 use serde::Deserialize;
 use types::Timestamp;
@@ -93,10 +95,12 @@ pub(crate) struct Api<'a> {
 }
 
 impl<'a> Api<'a> {
+    /// Names are asked of the task's own DNS servers.
+    ///
     /// # Errors
     /// When the identity's certificate authority cannot be read.
-    pub(crate) fn new(identity: &'a PullIdentity) -> Result<Self, String> {
-        let client = Client::new(&identity.ca_certificate).map_err(|error| error.to_string())?;
+    pub(crate) fn new(identity: &'a PullIdentity, dns_servers: &[Ipv4Addr]) -> Result<Self, String> {
+        let client = Client::new(&identity.ca_certificate, dns_servers).map_err(|error| error.to_string())?;
         Ok(Self { client, identity })
     }
 

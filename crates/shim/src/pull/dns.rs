@@ -1,4 +1,4 @@
-//! Addresses of names, from the VPC's DNS server and nobody else; failures in Go's words, as Fargate shows them.
+//! Addresses of names, from the task's own DNS servers and nobody else; failures in Go's words, as Fargate shows them.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Instant;
@@ -7,34 +7,41 @@ use nix::poll::{PollTimeout, poll};
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE};
 
-use super::{DNS_SERVER, DNS_TIMEOUT, PAUSE};
+use super::{DNS_TIMEOUT, PAUSE};
 
-/// How often the server is asked.
+/// How often the servers are asked.
 const TRIES: usize = 2;
+/// What Go says of a server that cannot answer; the next one is asked.
+const MISBEHAVING: &str = "server misbehaving";
 
-/// The addresses of a host name, or of the address that it is.
-pub(super) fn lookup(host: &str) -> Result<Vec<Ipv4Addr>, String> {
+/// The addresses of a host name, or of the address that it is. The servers are asked in turn until one of them knows
+/// whether there is such a name.
+pub(super) fn lookup(host: &str, servers: &[Ipv4Addr]) -> Result<Vec<Ipv4Addr>, String> {
     if let Ok(address) = host.parse() {
         return Ok(vec![address]);
     }
-    let say = |why: &dyn std::fmt::Display| format!("dial tcp: lookup {host} on {DNS_SERVER}:53: {why}");
-    let id = u16::from_str_radix(&types::random_hex(4), 16).unwrap_or(1);
-    let query = question(id, host).map_err(|error| say(&error))?;
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(|cause| say(&cause))?;
-    socket.connect((DNS_SERVER, 53)).map_err(|cause| say(&cause))?;
-    let mut last = format!("read udp: {DNS_SERVER}:53: i/o timeout");
-    for _ in 0..TRIES {
-        match ask(&socket, &query, id, host) {
-            Ok(Some(answer)) => return answer.map_err(|why| say(&why)),
+    let say = |server: Ipv4Addr, why: &dyn std::fmt::Display| {
+        format!("dial tcp: lookup {host} on {server}:53: {why}")
+    };
+    let mut last = format!("dial tcp: lookup {host}: no DNS server is known");
+    for server in (0..TRIES).flat_map(|_| servers).copied() {
+        let say = |why: &dyn std::fmt::Display| say(server, why);
+        let id = u16::from_str_radix(&types::random_hex(4), 16).unwrap_or(1);
+        let query = question(id, host).map_err(|error| say(&error))?;
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(|cause| say(&cause))?;
+        let asked = socket.connect((server, 53)).and_then(|()| ask(&socket, &query, id, host));
+        last = match asked {
+            Ok(Some(Err(why))) if why != MISBEHAVING => return Err(say(&why)),
+            Ok(Some(Err(why))) => say(&why),
+            Ok(Some(Ok(addresses))) => return Ok(addresses),
             Ok(None) => {
-                if let Ok(own) = socket.local_addr() {
-                    last = format!("read udp {own}->{DNS_SERVER}:53: i/o timeout");
-                }
+                let own = socket.local_addr().map_or_else(|_| String::new(), |own| format!("{own}->"));
+                say(&format!("read udp {own}{server}:53: i/o timeout"))
             }
-            Err(cause) => last = cause.to_string(),
-        }
+            Err(cause) => say(&cause),
+        };
     }
-    Err(say(&last))
+    Err(last)
 }
 
 fn question(id: u16, host: &str) -> Result<Vec<u8>, simple_dns::SimpleDnsError> {
@@ -104,7 +111,7 @@ fn read(bytes: &[u8], id: u16, host: &str) -> Option<Answer> {
     Some(match packet.rcode() {
         RCODE::NoError if !addresses.is_empty() => Ok(addresses),
         RCODE::NoError | RCODE::NameError => Err("no such host"),
-        _ => Err("server misbehaving"),
+        _ => Err(MISBEHAVING),
     })
 }
 
@@ -147,6 +154,6 @@ mod tests {
 
     #[test]
     fn an_address_needs_no_server() {
-        assert_eq!(lookup("198.19.0.10"), Ok(vec![Ipv4Addr::new(198, 19, 0, 10)]));
+        assert_eq!(lookup("198.19.0.10", &[]), Ok(vec![Ipv4Addr::new(198, 19, 0, 10)]));
     }
 }

@@ -20,18 +20,21 @@ pub(crate) struct Client {
     known: Known,
 }
 
-/// Addresses by host name.
-#[derive(Debug, Clone, Default)]
-struct Known(Arc<Mutex<BTreeMap<String, Vec<Ipv4Addr>>>>);
+/// Addresses by host name, and who is asked for them.
+#[derive(Debug, Clone)]
+struct Known {
+    servers: Arc<[Ipv4Addr]>,
+    found: Arc<Mutex<BTreeMap<String, Vec<Ipv4Addr>>>>,
+}
 
 impl Known {
     /// Looks a name up once.
     fn find(&self, host: &str) -> Result<Vec<Ipv4Addr>, String> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(addresses) = known.get(host) {
             return Ok(addresses.clone());
         }
-        let addresses = dns::lookup(host)?;
+        let addresses = dns::lookup(host, &self.servers)?;
         known.insert(host.to_owned(), addresses.clone());
         Ok(addresses)
     }
@@ -74,8 +77,8 @@ pub(crate) enum Patience {
 }
 
 impl Client {
-    /// A client that trusts the certificates in a PEM text and no others.
-    pub(crate) fn new(authority: &str) -> Result<Self, ureq::Error> {
+    /// A client that trusts the certificates in a PEM text and no others, and asks these DNS servers and no others.
+    pub(crate) fn new(authority: &str, servers: &[Ipv4Addr]) -> Result<Self, ureq::Error> {
         let mut roots = Vec::new();
         for item in parse_pem(authority.as_bytes()) {
             if let PemItem::Certificate(certificate) = item? {
@@ -98,7 +101,7 @@ impl Client {
             .timeout_per_read(Some(READ_TIMEOUT))
             .timeout_per_write(Some(READ_TIMEOUT))
             .build();
-        let known = Known::default();
+        let known = Known { servers: servers.into(), found: Arc::default() };
         Ok(Self { agent: Agent::with_parts(config, DefaultConnector::new(), known.clone()), known })
     }
 

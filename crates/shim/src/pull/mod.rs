@@ -1,6 +1,6 @@
 //! The `__pull` helper: an image, along the task's own network path, as its execution role.
 //!
-//! It enters the task's network namespace and knows no name but through the VPC's DNS server and no certificate
+//! It enters the task's network namespace and knows no name but through the task's DNS servers and no certificate
 //! authority but Landfall's. Every pull asks for a token and for the manifest; every layer is asked for, authorised, and
 //! asked for again at the region's layer bucket; only the body of a blob that is on disk already is not fetched again.
 //! Thus what is on disk changes nothing about whether a task can start.
@@ -32,7 +32,7 @@ use crate::helper::{Report, tell};
 pub(crate) use image::ImageConfig;
 
 /// The address of the Amazon DNS server in every VPC.
-pub(crate) const DNS_SERVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
+const DNS_SERVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 
 /// From the first packet to a TLS session: time for one more SYN, which Linux sends after a second. Fargate waits for 30
 /// seconds.
@@ -57,6 +57,8 @@ const PAUSE: u16 = 200;
 pub(crate) struct Job {
     pub(crate) image: ImageReference,
     pub(crate) identity: PullIdentity,
+    /// Who is asked for names.
+    pub(crate) dns_servers: Vec<Ipv4Addr>,
     /// The task's network namespace.
     pub(crate) network: PathBuf,
     /// The state folder, with `content` and `snapshots`.
@@ -101,7 +103,8 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
             image.image
         )));
     }
-    let client = http::Client::new(&job.identity.ca_certificate).map_err(|why| cannot(why.to_string()))?;
+    let client = http::Client::new(&job.identity.ca_certificate, &job.dns_servers)
+        .map_err(|why| cannot(why.to_string()))?;
     let token = ecr::authorization_token(&client, &job.identity)?;
     let registry = registry::Registry { client: &client, host, repository: &image.repository, token: &token };
     let store = content::Store::new(&job.state);

@@ -13,6 +13,7 @@ mod reference;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use desired::{Container, PullIdentity};
@@ -31,6 +32,8 @@ pub(crate) struct Job {
     /// Where the values are, as the task definition spells it.
     pub(crate) values_from: Vec<String>,
     pub(crate) identity: PullIdentity,
+    /// Who is asked for names.
+    pub(crate) dns_servers: Vec<Ipv4Addr>,
     /// The task's network namespace.
     pub(crate) network: PathBuf,
 }
@@ -61,7 +64,7 @@ pub(crate) fn main(job: &Job) -> Result<Report, String> {
     let failed = |why: String| format!("{FRONT}: {why}");
     let enter = || sys::netns::enter(sys::netns::open(&job.network)?);
     enter().map_err(|error| failed(error.to_string()))?;
-    let api = Api::new(&job.identity).map_err(failed)?;
+    let api = Api::new(&job.identity, &job.dns_servers).map_err(failed)?;
     let mut values = BTreeMap::new();
     let (mut secrets, mut parameters) = (Vec::new(), Vec::new());
     for value_from in &job.values_from {

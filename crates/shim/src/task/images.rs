@@ -29,6 +29,7 @@ impl Shim<'_> {
             let job = pull::Job {
                 image: image.clone(),
                 identity: self.task.pull.clone(),
+                dns_servers: self.task.dns.servers.clone(),
                 network: network.clone(),
                 state: self.state.to_owned(),
             };

@@ -71,6 +71,7 @@ impl Shim<'_> {
         }
         let job = Job {
             identity: self.task.pull.clone(),
+            dns_servers: self.task.dns.servers.clone(),
             task: self.dir.to_owned(),
             network: self.state.join("netns").join(self.task.interface.as_str()),
             containers: sources,

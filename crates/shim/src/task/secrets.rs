@@ -26,6 +26,7 @@ impl Shim<'_> {
         let job = secrets::Job {
             values_from: values_from.into_iter().collect(),
             identity: self.task.pull.clone(),
+            dns_servers: self.task.dns.servers.clone(),
             network: self.state.join("netns").join(self.task.interface.as_str()),
         };
         let mut helper =

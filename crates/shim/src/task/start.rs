@@ -43,7 +43,7 @@ impl Shim<'_> {
         volume::fill(self.dir, &container.mounts, &image.config.volumes, &bundle.rootfs)
             .map_err(|e| say(&e))?;
         let hostname = hostname(image.address, &self.task.pull.region);
-        bundle.name(&hostname, image.address).map_err(|e| say(&e))?;
+        bundle.name(&hostname, image.address, &self.task.dns).map_err(|e| say(&e))?;
         let log = Log::open(self.dir, &container.name).map_err(|e| say(&e))?;
         let (stdout, out) = std::io::pipe().map_err(|e| say(&e))?;
         let (stderr, err) = std::io::pipe().map_err(|e| say(&e))?;

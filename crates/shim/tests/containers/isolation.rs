@@ -1,6 +1,6 @@
 //! What a container sees and may do.
 
-use desired::Container;
+use desired::{Container, Task};
 
 use crate::support::{World, container, image};
 
@@ -86,10 +86,19 @@ fn a_read_only_root_takes_no_file() {
 }
 
 #[test]
-fn names_are_asked_of_the_vpc_s_server() {
+fn names_are_asked_of_the_task_s_own_servers() {
     let world = World::new();
-    let (_, output) = world.finish(&["show", "/etc/resolv.conf", "/etc/hosts", "/etc/hostname", "/etc/new"]);
-    assert_eq!(field(&output, "nameserver "), "169.254.169.253");
+    let files = ["show", "/etc/resolv.conf", "/etc/hosts", "/etc/hostname", "/etc/new"];
+    // Nobody answers at the first address, also not to the pull.
+    let dns = desired::Dns {
+        search: vec!["example.com".to_owned()],
+        servers: vec![[169, 254, 169, 252].into(), [169, 254, 169, 253].into()],
+    };
+    let mut task = world.run(Task { dns, ..world.task(vec![container("app", &files)]) });
+    task.wait_end();
+    let output = task.output("app");
+    let text = "search example.com\nnameserver 169.254.169.252\nnameserver 169.254.169.253\n";
+    assert!(output.contains(text), "{output}");
     assert_eq!(field(&output, "127.0.0.1 "), "localhost");
     assert!(output.contains(".ap-northeast-2.compute.internal\n"), "{output}");
     assert!(output.ends_with("new\n"));

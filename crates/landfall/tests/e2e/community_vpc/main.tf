@@ -76,8 +76,9 @@ module "complete" {
   map_public_ip_on_launch = true
 
   enable_dhcp_options              = true
-  dhcp_options_domain_name         = "ap-northeast-2.compute.internal"
+  dhcp_options_domain_name         = "corp.example.com"
   dhcp_options_domain_name_servers = ["AmazonProvidedDNS"]
+  dhcp_options_ntp_servers         = ["169.254.169.123"]
 
   dedicated_network_acls = true
   public_acl_rules       = { inbound = local.from_anywhere, outbound = local.from_anywhere }

@@ -99,6 +99,7 @@ impl World {
             role: None,
             volumes: Vec::new(),
             ephemeral_storage: 0,
+            dns: desired::Dns::default(),
             metadata: desired::TaskMetadata::default(),
             stop: false,
         }

@@ -29,7 +29,7 @@ resource "aws_vpc_dhcp_options" "this" {
 
   domain_name                       = var.dhcp_options_domain_name
   domain_name_servers               = var.dhcp_options_domain_name_servers
-  ntp_servers                       = []
+  ntp_servers                       = var.dhcp_options_ntp_servers
   netbios_name_servers              = []
   netbios_node_type                 = ""
   ipv6_address_preferred_lease_time = null

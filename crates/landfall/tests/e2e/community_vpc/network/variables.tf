@@ -70,6 +70,11 @@ variable "dhcp_options_domain_name_servers" {
   default = ["AmazonProvidedDNS"]
 }
 
+variable "dhcp_options_ntp_servers" {
+  type    = list(string)
+  default = []
+}
+
 variable "dedicated_network_acls" {
   type    = bool
   default = false
