@@ -100,6 +100,10 @@ BESIDES = {
         "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "256", "memory": "512",
         "containerDefinitions": [{"name": "sample", "image": "sample"}],
     },
+    ("ssm", "AddTagsToResource"): {"ResourceType": "Parameter"},
+    ("ssm", "ListTagsForResource"): {"ResourceType": "Parameter"},
+    ("ssm", "RemoveTagsFromResource"): {"ResourceType": "Parameter"},
+    ("secretsmanager", "TagResource"): {"Tags": [{"Key": "sample", "Value": "sample"}]},
     ("iam", "CreateServiceLinkedRole"): {"AWSServiceName": "ecs.amazonaws.com"},
     ("elbv2", "CreateTargetGroup"): {"TargetType": "ip", "Protocol": "HTTP", "Port": 80},
     ("ec2", "CreateDhcpOptions"): {

@@ -45,7 +45,7 @@ fn resource(rows: &Snapshot, context: &Context, kind: &str, id: &str) -> Result<
         return Err(ApiError::new(
             "InvalidResourceType",
             format!(
-                "The resource type {kind} is not valid: Landfall knows parameters alone, of type Parameter."
+                "The ResourceType {kind} is not supported by Landfall, which tags parameters (Parameter)."
             ),
         ));
     }
