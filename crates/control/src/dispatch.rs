@@ -14,6 +14,7 @@ use crate::answered::Answered;
 use crate::context::{Auth, Context, Principal, Settings};
 use crate::disk::Threads;
 use crate::ec2::{absent, default_vpc, vpc_endpoint};
+use crate::ecs;
 use crate::iam;
 use crate::machine::Machine;
 use crate::operation::{Handler, Operation};
@@ -83,7 +84,7 @@ impl Api {
                 &unknown_action(service, &call.action),
             ));
         };
-        if let Err(error) = authorize(&rows, &context, operation) {
+        if let Err(error) = authorize(&rows, &context, operation, &call.input) {
             return done(protocol.error(service.xmlns(), &request_id, &error));
         }
         let furnish = service == Service::Ec2 && !default_vpc::is_furnished(&rows, &context);
@@ -391,7 +392,12 @@ fn find(service: Service, action: &str) -> Option<&'static Operation> {
 
 /// Root may do all; a role's session what its policies allow; and both only what the VPC endpoint on the way allows. An
 /// operation whose request names what it acts on asks for itself.
-fn authorize(rows: &Snapshot, context: &Context, operation: &Operation) -> Result<(), ApiError> {
+fn authorize(
+    rows: &Snapshot,
+    context: &Context,
+    operation: &Operation,
+    input: &Input,
+) -> Result<(), ApiError> {
     if context.principal == Principal::Root && context.through.is_none() {
         return Ok(());
     }
@@ -405,6 +411,10 @@ fn authorize(rows: &Snapshot, context: &Context, operation: &Operation) -> Resul
     }
     if operation.names_resources {
         return Ok(());
+    }
+    if let (Service::Ecs, Input::Json(body)) = (operation.service, input) {
+        let resources = ecs::access::resources(context, operation.name, body);
+        return iam::authorize_each(rows, context, &action, &resources);
     }
     iam::authorize(rows, context, &action, "*")
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "a handler owns its request")]
 
+pub(crate) mod access;
 mod account_setting;
 pub mod capacity_provider;
 pub mod cluster;
