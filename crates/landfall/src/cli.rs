@@ -9,6 +9,7 @@ use types::AccountId;
 
 use crate::explain::Protocol;
 use crate::flows::FlowArgs;
+use crate::logs::LogArgs;
 
 /// A real AWS container stack on one Linux machine.
 #[derive(Debug, Parser)]
@@ -92,14 +93,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Print what a service's or a task's containers wrote
-    Logs {
-        /// A service's name, a task's id or ARN
-        name: String,
-        /// Go on as they write
-        #[arg(long, short)]
-        follow: bool,
-    },
+    /// Print what a service's or a task's containers wrote, or what is in a log group
+    Logs(LogArgs),
     /// The internet that VPCs see: pretend hosts on it, and whether it is the real one
     #[command(subcommand)]
     Internet(InternetCommand),

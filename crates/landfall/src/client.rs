@@ -48,12 +48,29 @@ impl Client {
     /// # Errors
     /// When there is no answer, or an error answer.
     pub fn ecr(&self, action: &str, body: &str) -> Result<serde_json::Value, CallError> {
+        self.json("ecr", &format!("AmazonEC2ContainerRegistry_V20150921.{action}"), action, body)
+    }
+
+    /// A JSON call to CloudWatch Logs.
+    ///
+    /// # Errors
+    /// As [`Client::ecr`].
+    pub fn logs(&self, action: &str, body: &str) -> Result<serde_json::Value, CallError> {
+        self.json("logs", &format!("Logs_20140328.{action}"), action, body)
+    }
+
+    fn json(
+        &self,
+        service: &str,
+        target: &str,
+        action: &str,
+        body: &str,
+    ) -> Result<serde_json::Value, CallError> {
         let unreachable = |cause: &dyn std::fmt::Display| CallError::Unreachable {
             endpoint: self.endpoint,
             cause: cause.to_string(),
         };
         let host = self.endpoint.to_string();
-        let target = format!("AmazonEC2ContainerRegistry_V20150921.{action}");
         let headers: [(&str, &[u8]); 3] = [
             ("content-type", b"application/x-amz-json-1.1"),
             ("host", host.as_bytes()),
@@ -67,7 +84,7 @@ impl Client {
                 secret_access_key: &self.keys.secret_access_key,
                 session_token: None,
             },
-            Scope { region: &self.region, service: "ecr" },
+            Scope { region: &self.region, service },
             Timestamp::now(),
         );
         let agent: ureq::Agent = ureq::Agent::config_builder()
@@ -78,7 +95,7 @@ impl Client {
         let mut request = agent
             .post(format!("http://{host}/"))
             .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", &target);
+            .header("x-amz-target", target);
         for (name, value) in added {
             request = request.header(name, value);
         }

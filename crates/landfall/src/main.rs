@@ -76,7 +76,7 @@ fn run(cli: &Cli) -> Outcome {
             let ask = explain::Ask { from: from.clone(), to: to.clone(), port: *port, protocol: *protocol };
             return explain::run(state, &ask, tfstate.as_ref(), *json, *full);
         }
-        Command::Logs { name, follow } => return logs::run(state, name, *follow),
+        Command::Logs(args) => return logs::run(state, args),
         Command::Internet(command) => return internet::run(state, command),
         Command::Flows(args) => return flows::run(state, args),
         Command::Image(ImageCommand::Import { source, repository, region }) => {

@@ -51,7 +51,8 @@ pub enum Judgement {
     Reject,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A time as options write it: `30s`, `5m`, `2h`, `1d`.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' is no time: write 30s, 5m, 2h or 1d");
     let unit = text.char_indices().next_back().map(|(at, _)| at).ok_or_else(wrong)?;
     let (number, unit) = text.split_at(unit);

@@ -16,6 +16,7 @@ use types::Timestamp;
 
 use crate::{status, terminal};
 use choice::Choice;
+pub use choice::duration;
 use owner::Owner;
 
 /// Nothing was recorded that fits.
