@@ -69,7 +69,8 @@ class Server:
     def client(self, service):
         """A client that sends what it is given, once."""
         config = botocore.config.Config(
-            parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=30, connect_timeout=5
+            parameter_validation=False, inject_host_prefix=False, retries={"total_max_attempts": 1}, read_timeout=30,
+            connect_timeout=5,
         )
         return self.session.create_client(
             service, region_name=REGION, endpoint_url=self.endpoint, config=config, **self._keys

@@ -23,6 +23,9 @@ def port(number, **source):
     return [{"IpProtocol": "tcp", "FromPort": number, "ToPort": number, **source}]
 
 
+FLOW_LOG = {"ResourceIds": ["$vpc"], "ResourceType": "VPC", "TrafficType": "ALL",
+            "DeliverLogsPermissionArn": "$execution"}
+
 MAKE = [
     ec2("DescribeRegions", {"RegionNames": ["ap-northeast-2"]},
         expect={"Regions[0].Endpoint": "ec2.ap-northeast-2.amazonaws.com", "Regions[0].OptInStatus": "opt-in-not-required"}),
@@ -94,6 +97,19 @@ MAKE = [
     ec2("DescribeEgressOnlyInternetGateways", expect={"EgressOnlyInternetGateways": []}),
     ec2("DescribeVpnGateways", where(state="available"), expect={"VpnGateways": []}),
     ec2("DescribeFlowLogs", expect={"FlowLogs": []}),
+    ec2("CreateFlowLogs", {**FLOW_LOG, "LogDestinationType": "s3", "LogDestination": "arn:aws:s3:::logs"},
+        error="UnsupportedOperation"),
+    ec2("CreateFlowLogs", {**FLOW_LOG, "LogGroupName": "/oracle/flows", "LogFormat": "${srcaddr} ${ecs-task-id}"},
+        error="InvalidParameterValue"),
+    ec2("CreateFlowLogs", {**FLOW_LOG, "LogGroupName": "/oracle/flows", "MaxAggregationInterval": 60,
+                           "TagSpecifications": tagged("vpc-flow-log", "oracle")},
+        save={"flow_log": "FlowLogIds[0]"}, expect={"Unsuccessful": []}),
+    ec2("CreateFlowLogs", {**FLOW_LOG, "LogGroupName": "/oracle/flows"}, error="FlowLogAlreadyExists"),
+    ec2("DescribeFlowLogs", {"FlowLogIds": ["$flow_log"]},
+        expect={"FlowLogs[0].ResourceId": "$vpc", "FlowLogs[0].LogGroupName": "/oracle/flows",
+                "FlowLogs[0].MaxAggregationInterval": 60, "FlowLogs[0].FlowLogStatus": "ACTIVE"}),
+    ec2("DeleteFlowLogs", {"FlowLogIds": ["$flow_log"]}, expect={"Unsuccessful": []}),
+    ec2("DeleteFlowLogs", {"FlowLogIds": ["$flow_log"]}, error="InvalidFlowLogId.NotFound"),
     subnet("public_a", "10.0.0.0/24", "ap-northeast-2a"),
     subnet("public_c", "10.0.1.0/24", "ap-northeast-2c"),
     subnet("private_a", "10.0.2.0/24", "ap-northeast-2a"),

@@ -109,6 +109,8 @@ resource_ids! {
     VpcCidrAssociationId = "vpc-cidr-assoc-";
     /// A path of the Reachability Analyzer.
     NetworkInsightsPathId = "nip-";
+    /// A flow log.
+    FlowLogId = "fl-";
     /// An analysis of the Reachability Analyzer.
     NetworkInsightsAnalysisId = "nia-";
 }

@@ -125,72 +125,8 @@ pub(super) fn describe_vpn_gateways(
     answer(request.dry_run, DescribeVpnGatewaysResponse { vpn_gateway_set: page.items })
 }
 
-/// A flow log. There can be none until there is a place to publish to: `landfall flows` shows the records.
-#[derive(Debug, Serialize)]
-enum FlowLog {}
-
-impl Item for FlowLog {
-    const FILTERS: &'static [(&'static str, Values<Self>)] = &[
-        ("deliver-log-status", |log| match *log {}),
-        ("flow-log-id", |log| match *log {}),
-        ("log-destination-type", |log| match *log {}),
-        ("log-group-name", |log| match *log {}),
-        ("resource-id", |log| match *log {}),
-        ("traffic-type", |log| match *log {}),
-    ];
-
-    fn id(&self) -> &str {
-        match *self {}
-    }
-
-    fn tags(&self) -> &[Tag] {
-        match *self {}
-    }
-
-    fn not_found(id: &str) -> ApiError {
-        ApiError::new("InvalidFlowLogId.NotFound", format!("The flow log ID '{id}' does not exist"))
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct DescribeFlowLogs {
-    #[serde(default)]
-    flow_log_id: Vec<String>,
-    #[serde(default)]
-    filter: Vec<Filter>,
-    max_results: Option<i32>,
-    next_token: Option<String>,
-    dry_run: Option<bool>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct DescribeFlowLogsResponse {
-    flow_log_set: Vec<FlowLog>,
-}
-
-pub(super) fn describe_flow_logs(
-    _: &Snapshot,
-    _: &Context,
-    request: DescribeFlowLogs,
-) -> Result<DescribeFlowLogsResponse, ApiError> {
-    let page = Ask {
-        ids: &request.flow_log_id,
-        filters: &request.filter,
-        max_results: request.max_results,
-        next_token: request.next_token.as_deref(),
-    }
-    .page(std::iter::empty())?;
-    answer(request.dry_run, DescribeFlowLogsResponse { flow_log_set: page.items })
-}
-
 /// Why some actions are refused that a stack may well ask for.
 pub(crate) const REASONS: &[(&str, &str)] = &[
-    (
-        "CreateFlowLogs",
-        "Flow logs need CloudWatch Logs, which is not there yet; `landfall flows` shows the records.",
-    ),
     ("CreateEgressOnlyInternetGateway", "No VPC has IPv6."),
     ("AssociateSubnetCidrBlock", "No VPC has IPv6."),
     ("CreateVpnGateway", "No VPN leads to a VPC here."),

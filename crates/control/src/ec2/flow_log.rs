@@ -157,7 +157,7 @@ pub(super) struct CreateFlowLogsResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     client_token: Option<String>,
     flow_log_id_set: Vec<String>,
-    unsuccessful: [(); 0],
+    unsuccessful: Vec<String>,
 }
 
 /// The group of a destination: its name, or its ARN with or without `:*` behind it.
@@ -274,7 +274,11 @@ pub(super) fn create(
     }
     answer(
         request.dry_run,
-        CreateFlowLogsResponse { client_token: request.client_token, flow_log_id_set: ids, unsuccessful: [] },
+        CreateFlowLogsResponse {
+            client_token: request.client_token,
+            flow_log_id_set: ids,
+            unsuccessful: Vec::new(),
+        },
     )
 }
 
@@ -287,7 +291,7 @@ pub(super) struct DeleteFlowLogs {
 
 #[derive(Debug, Serialize)]
 pub(super) struct DeleteFlowLogsResponse {
-    unsuccessful: [(); 0],
+    unsuccessful: Vec<String>,
 }
 
 pub(super) fn delete(
@@ -300,5 +304,63 @@ pub(super) fn delete(
         rows.delete::<FlowLog>(&log.key());
         tag::forget(rows, context, &log.id);
     }
-    answer(request.dry_run, DeleteFlowLogsResponse { unsuccessful: [] })
+    answer(request.dry_run, DeleteFlowLogsResponse { unsuccessful: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Service;
+    use crate::testing::{Fixture, element};
+
+    const TRUST: &str = "%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22sts%3AAssumeRole%22%2C%22Principal%22%3A%7B%22Service%22%3A%22vpc-flow-logs.amazonaws.com%22%7D%7D%7D";
+    const ROLE: &str = "arn:aws:iam::000000000001:role/flows";
+
+    #[test]
+    fn a_flow_log_is_made_described_tagged_and_deleted_as_terraform_does_it() {
+        let fixture = Fixture::new();
+        let vpc = fixture.ok(Service::Ec2, "CreateVpc", "CidrBlock=10.194.0.0/16");
+        let vpc = element(&vpc, "vpcId");
+        let role = format!("RoleName=flows&AssumeRolePolicyDocument={TRUST}");
+        fixture.ok(Service::Iam, "CreateRole", &role);
+        let base =
+            format!("ResourceType=VPC&ResourceId.1={vpc}&TrafficType=ALL&DeliverLogsPermissionArn={ROLE}");
+        let arn = "arn:aws:logs:ap-northeast-2:000000000001:log-group:/vpc:*";
+        let refused = |more: &str, word: &str| {
+            let (status, text) = fixture.call(Service::Ec2, "CreateFlowLogs", &format!("{base}&{more}"));
+            assert!(status >= 400 && text.contains(word), "{more}: {text}");
+        };
+        refused("LogDestinationType=s3&LogDestination=arn:aws:s3:::b", "flow logs to s3");
+        refused("", "LogDestination can");
+        refused("LogGroupName=/vpc&MaxAggregationInterval=30", "MaxAggregationInterval");
+        refused("LogGroupName=/vpc&LogFormat=%24%7Bflow-id%7D", "LogFormat");
+        let asked = format!(
+            "{base}&LogDestination={arn}&MaxAggregationInterval=60&TagSpecification.1.ResourceType=vpc-flow-log&\
+             TagSpecification.1.Tag.1.Key=a&TagSpecification.1.Tag.1.Value=b"
+        );
+        let made = fixture.ok(Service::Ec2, "CreateFlowLogs", &asked);
+        refused("LogGroupName=/vpc", "FlowLogAlreadyExists");
+        let id = element(&made, "item");
+        let described = fixture.ok(Service::Ec2, "DescribeFlowLogs", &format!("FlowLogId.1={id}"));
+        for (name, value) in [
+            ("logGroupName", "/vpc"),
+            ("resourceId", vpc),
+            ("maxAggregationInterval", "60"),
+            ("deliverLogsStatus", "SUCCESS"),
+            ("trafficType", "ALL"),
+            ("logFormat", DEFAULT),
+        ] {
+            assert_eq!(element(&described, name), value);
+        }
+        let rows = fixture.api.store.snapshot();
+        let log = rows.scan::<FlowLog>("").next().unwrap();
+        assert!(!may_deliver(&rows, &log, "eni-1-all", Timestamp::now()), "the role has no policy");
+        let policy = "%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22logs%3A%2A%22%2C%22Resource%22%3A%22%2A%22%7D%7D";
+        let policy = format!("RoleName=flows&PolicyName=logs&PolicyDocument={policy}");
+        fixture.ok(Service::Iam, "PutRolePolicy", &policy);
+        assert!(may_deliver(&fixture.api.store.snapshot(), &log, "eni-1-all", Timestamp::now()));
+        fixture.ok(Service::Ec2, "DeleteFlowLogs", &format!("FlowLogId.1={id}"));
+        let listed = fixture.ok(Service::Ec2, "DescribeFlowLogs", "");
+        assert!(!listed.contains(id), "{listed}");
+    }
 }

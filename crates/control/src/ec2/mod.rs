@@ -13,6 +13,9 @@ mod address_association;
 pub(crate) mod default_vpc;
 pub mod dhcp_options;
 mod filter;
+pub mod flow_log;
+mod flow_log_description;
+pub mod flow_log_format;
 pub mod interface;
 mod interface_address;
 mod interface_attachment;
@@ -94,6 +97,7 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, CreateDefaultVpc, default_vpc::create),
     write!(Ec2, CreateDhcpOptions, dhcp_options::create),
     write!(Ec2, CreateInternetGateway, internet_gateway::create),
+    write!(Ec2, CreateFlowLogs, flow_log::create),
     write!(Ec2, CreateManagedPrefixList, prefix_list::create),
     write!(Ec2, CreateNatGateway, nat_gateway::create),
     write!(Ec2, CreateNetworkAcl, network_acl::create),
@@ -110,6 +114,7 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ec2, CreateVpcPeeringConnection, vpc_peering::create),
     write!(Ec2, DeleteDhcpOptions, dhcp_options::delete),
     write!(Ec2, DeleteInternetGateway, internet_gateway::delete),
+    write!(Ec2, DeleteFlowLogs, flow_log::delete),
     write!(Ec2, DeleteManagedPrefixList, prefix_list::delete),
     write!(Ec2, DeleteNatGateway, nat_gateway::delete),
     write!(Ec2, DeleteNetworkAcl, network_acl::delete),
@@ -131,7 +136,7 @@ pub const OPERATIONS: &[Operation] = &[
     read!(Ec2, DescribeAvailabilityZones, zone::describe_availability_zones),
     read!(Ec2, DescribeDhcpOptions, dhcp_options::describe),
     read!(Ec2, DescribeEgressOnlyInternetGateways, absent::describe_egress_only_internet_gateways),
-    read!(Ec2, DescribeFlowLogs, absent::describe_flow_logs),
+    read!(Ec2, DescribeFlowLogs, flow_log_description::describe),
     read!(Ec2, DescribeInternetGateways, internet_gateway::describe),
     read!(Ec2, DescribeManagedPrefixLists, prefix_list_description::describe),
     read!(Ec2, DescribeNatGateways, nat_gateway_description::describe),
@@ -198,6 +203,8 @@ pub const TABLES: &[TableDef] = &[
     table::<network_acl::NetworkAcl>(),
     table::<network_insights_analysis::NetworkInsightsAnalysis>(),
     table::<network_insights_path::NetworkInsightsPath>(),
+    table::<flow_log::FlowLog>(),
+    table::<flow_log::Delivered>(),
     table::<prefix_list::PrefixList>(),
     table::<public_address::PublicAddress>(),
     table::<route_table::RouteTable>(),

@@ -159,6 +159,7 @@ const KINDS: &[Kind] = &[
     kind::<super::nat_gateway::NatGateway>(),
     kind::<super::network_insights_path::NetworkInsightsPath>(),
     kind::<super::network_insights_analysis::NetworkInsightsAnalysis>(),
+    kind::<super::flow_log::FlowLog>(),
     kind::<super::prefix_list::PrefixList>(),
     PEERING,
     kind::<super::interface::NetworkInterface>(),

@@ -3,6 +3,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "a handler owns its request")]
 
+mod deliver;
 mod filter;
 mod get;
 mod group;
@@ -19,6 +20,7 @@ use serde::Serialize;
 use store::{Snapshot, TableDef, table};
 use wire::ApiError;
 
+pub use deliver::{DeliverError, deliver};
 pub use group::LogGroup;
 pub use stream::LogStream;
 pub use sweep::sweep;

@@ -101,6 +101,16 @@ pub fn mint_for_task(
     }
 }
 
+/// Whether a role's trust policy lets a service of AWS's take it.
+pub fn may_be_assumed_by_service(role: &Role, service: &str, region: &str, now: Timestamp) -> bool {
+    let keys = Keys::default()
+        .with("aws:RequestedRegion", region)
+        .with("aws:CurrentTime", now.iso())
+        .with("aws:EpochTime", (now.as_millis() / 1000).to_string())
+        .with("aws:SourceAccount", role.account.as_str());
+    matches!(trust(role, Caller::Service(service), &keys), Trust::Direct | Trust::Account)
+}
+
 /// What a role's trust policy says. One that cannot be read any more lets nobody in.
 pub(super) fn trust(role: &Role, caller: Caller<'_>, keys: &Keys) -> Trust {
     let arn = role.arn().to_string();

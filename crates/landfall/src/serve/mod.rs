@@ -1,6 +1,7 @@
 //! The role `serve`: the AWS API, the registry, scheduling, the store.
 
 pub mod calls;
+mod flow_logs;
 pub mod http;
 pub mod keys;
 
@@ -139,6 +140,7 @@ pub fn run(state: &Path, options: &Options, foreground: bool) -> Result<(), Serv
     // Only now: the API is there without the data plane.
     let folder = state.to_owned();
     std::thread::Builder::new().name("agent-watch".to_owned()).spawn(move || watch_agent(&folder))?;
+    flow_logs::start(state, store.clone(), events.clone())?;
     let rows = store.clone();
     std::thread::Builder::new().name("expiry".to_owned()).spawn(move || expire(&rows, &events))?;
     std::thread::Builder::new().name("sweep".to_owned()).spawn(move || sweep(&store, &blobs, &registry))?;

@@ -16,6 +16,7 @@ mod endpoints;
 mod explain;
 mod image_path;
 mod leftovers;
+mod logging;
 mod peering;
 mod pretend_hosts;
 mod secrets;
@@ -46,6 +47,10 @@ fn the_example_stack_lives_fails_and_heals_as_on_aws_and_ends_without_a_trace() 
         ),
         ("each missing piece is explained", explain::each_missing_piece_is_named_with_what_to_add),
         ("a task gets a parameter and a secret", secrets::a_task_gets_a_parameter_and_a_secret),
+        (
+            "output and flows are in CloudWatch Logs",
+            logging::a_task_s_output_and_the_vpc_s_flows_are_in_cloudwatch_logs,
+        ),
         ("skopeo pushes and pulls", cases::skopeo_pushes_and_pulls),
         ("serve is killed", cases::the_data_plane_goes_on_while_serve_is_dead),
         ("the agent is killed", cases::the_agent_may_die_and_comes_back),

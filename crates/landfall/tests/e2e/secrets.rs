@@ -24,7 +24,7 @@ pub(crate) fn a_task_gets_a_parameter_and_a_secret(stack: &Stack) {
         stack.terraform(&["output", "-raw", "secrets"]),
         "token-of-the-e2e someone echo/database /echo/level /echo/token 24"
     );
-    let run = run(stack);
+    let run = run(stack, "echo-secrets");
     let task = stack.wait("the task runs", Duration::from_secs(60), || {
         let task = described(stack, &run);
         if task["lastStatus"] == "RUNNING" { Ok(task) } else { Err(format!("{task:#}")) }
@@ -46,7 +46,7 @@ pub(crate) fn a_task_gets_a_parameter_and_a_secret(stack: &Stack) {
     stack.ecs("StopTask", &json!({"cluster": "echo", "task": run}));
 
     stack.iam("DeleteRolePolicy", "RoleName=echo-execution&PolicyName=secrets");
-    let denied = self::run(stack);
+    let denied = self::run(stack, "echo-secrets");
     let task = stack.wait("the task that may not stops", Duration::from_secs(60), || {
         let task = described(stack, &denied);
         if task["lastStatus"] == "STOPPED" { Ok(task) } else { Err(format!("{task:#}")) }
@@ -65,20 +65,20 @@ pub(crate) fn a_task_gets_a_parameter_and_a_secret(stack: &Stack) {
     stack.terraform(&["apply", "-auto-approve"]);
 }
 
-/// Starts a task of the task definition in the networks of the example's service.
-fn run(stack: &Stack) -> String {
+/// Starts a task of a task definition in the networks of the example's service.
+pub(crate) fn run(stack: &Stack, definition: &str) -> String {
     let services = stack.ecs("DescribeServices", &json!({"cluster": "echo", "services": ["echo"]}));
     let started = stack.ecs(
         "RunTask",
         &json!({
-            "cluster": "echo", "taskDefinition": "echo-secrets", "launchType": "FARGATE",
+            "cluster": "echo", "taskDefinition": definition, "launchType": "FARGATE",
             "networkConfiguration": services["services"][0]["networkConfiguration"],
         }),
     );
     started["tasks"][0]["taskArn"].as_str().unwrap().to_owned()
 }
 
-fn described(stack: &Stack, arn: &str) -> Value {
+pub(crate) fn described(stack: &Stack, arn: &str) -> Value {
     stack.ecs("DescribeTasks", &json!({"cluster": "echo", "tasks": [arn]}))["tasks"][0].clone()
 }
 
@@ -106,7 +106,7 @@ fn shown(stack: &Stack, task: &Value) -> String {
 }
 
 /// A file of std-only Rust as a static binary.
-fn compiled(source: &Path) -> Vec<u8> {
+pub(crate) fn compiled(source: &Path) -> Vec<u8> {
     let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("environment-{}", std::process::id()));
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     #[allow(clippy::disallowed_methods, reason = "a test compiles the program of its image")]

@@ -122,6 +122,5 @@ fn what_nobody_can_have_is_listed_as_nothing() {
         stack.refused(action, unknown, code, "does not exist");
         stack.refused(action, "Filter.1.Name=x&Filter.1.Value.1=x", "InvalidParameterValue", "filter 'x'");
     }
-    stack.refused("CreateFlowLogs", "", "InvalidAction", "Flow logs need CloudWatch Logs");
     stack.refused("CreateEgressOnlyInternetGateway", "", "InvalidAction", "No VPC has IPv6.");
 }
