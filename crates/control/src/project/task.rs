@@ -23,7 +23,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// What the machine shall do for a task. None: there is no such task, or the machine has ended it.
 pub fn project(rows: &Snapshot, settings: &Settings, id: &TaskId) -> Option<desired::Task> {
     let task = rows.find::<Task>(&found_by_id(id)).find(|task| task.id == *id && !task.ended)?;
-    let definition = task_definition::get(rows, &task.task_definition)?;
+    let definition = task.overrides.apply(&*task_definition::get(rows, &task.task_definition)?);
     let pull = task.pull.as_ref();
     let text = |part: Option<&String>| part.cloned().unwrap_or_default();
     Some(desired::Task {

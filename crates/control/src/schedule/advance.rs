@@ -105,6 +105,7 @@ fn absorb(task: &mut Task, report: &TaskStatus, now: Timestamp) {
             container.image_digest = reported.image_digest.clone().or(container.image_digest.take());
             container.exit_code = reported.exit_code.or(container.exit_code);
             container.reason = reported.reason.clone().or(container.reason.take());
+            container.health = reported.health.as_ref().map(|health| health.status).or(container.health);
             if reported.running {
                 container.last_status = ContainerStatus::Running;
             } else if reported.exit_code.is_some() {

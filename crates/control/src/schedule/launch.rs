@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use desired::InterfaceKind;
+use desired::{ContainerHealthStatus, InterfaceKind};
 use store::Tx;
 use types::TaskId;
 use wire::ApiError;
 
 use crate::ec2::{interface, subnet};
 use crate::ecs::service::LoadBalancer;
+use crate::ecs::task::overrides::TaskOverride;
 use crate::ecs::task::{
     self, Container, ContainerStatus, DesiredStatus, Interface, LastStatus, Target, TargetState, Task,
     TaskSession,
@@ -31,6 +32,8 @@ pub struct Launch<'a> {
     pub started_by: String,
     /// What runs.
     pub definition: &'a TaskDefinition,
+    /// What is said in place of that.
+    pub overrides: TaskOverride,
     /// Where it may be.
     pub network: &'a Network,
     /// Where it is.
@@ -73,7 +76,7 @@ pub enum LaunchError {
 /// When its role or its interface cannot be had; nothing is left of it then.
 pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Arc<Task>, LaunchError> {
     let id = TaskId::mint();
-    let definition = launch.definition;
+    let definition = &launch.overrides.apply(launch.definition);
     let failed = |cause| LaunchError::Interface { subnet: launch.subnet.to_owned(), cause };
     let subnet = subnet::get(rows, context, launch.subnet).map_err(failed)?;
     let arn = context.arn("ecs", format!("task/{}/{id}", launch.cluster)).to_string();
@@ -125,6 +128,13 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
         image_digest: None,
         exit_code: None,
         reason: None,
+        health: container
+            .health_check
+            .as_ref()
+            .filter(|check| check.command.first().is_some_and(|kind| kind != "NONE"))
+            .map(|_| ContainerHealthStatus::Unknown),
+        essential: container.essential,
+        memory_reservation: container.memory_reservation,
     });
     let role = roles.pop().flatten();
     let pull = roles.pop().flatten();
@@ -142,6 +152,7 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
         desired_status: DesiredStatus::Running,
         version: 1,
         capacity_provider: launch.capacity_provider,
+        overrides: launch.overrides,
         cpu: definition.cpu,
         memory: definition.memory,
         ephemeral_storage: definition

@@ -14,6 +14,7 @@ use super::tell::{News, Tally};
 use super::{REMEMBERED, health};
 use crate::ec2::{interface, subnet};
 use crate::ecs::service::{PropagateTags, RolloutState, Service, ServiceStatus, record};
+use crate::ecs::task::overrides::TaskOverride;
 use crate::ecs::task::{LastStatus, StopCode, TargetState, Task, session};
 use crate::ecs::{Tags, task_definition};
 use crate::elbv2::targets;
@@ -312,6 +313,7 @@ fn start(
         group: format!("service:{}", service.name),
         started_by: deployment.id.clone(),
         definition: &definition,
+        overrides: TaskOverride::default(),
         network: &deployment.network,
         subnet,
         capacity_provider: provider,

@@ -172,6 +172,15 @@ pub(crate) fn check(
     sums(containers, size)
 }
 
+/// Checks only what containers take of a task of this size.
+///
+/// # Errors
+/// In ECS's words, naming the container.
+pub(crate) fn check_sizes(containers: &[ContainerDefinition], size: Size) -> Result<(), ApiError> {
+    containers.iter().try_for_each(|container| limits(container, size))?;
+    sums(containers, size)
+}
+
 /// What the containers take together must be there.
 fn sums(containers: &[ContainerDefinition], size: Size) -> Result<(), ApiError> {
     let cpu: u64 = containers.iter().map(|container| u64::from(container.cpu)).sum();

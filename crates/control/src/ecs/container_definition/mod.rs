@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use wire::{DocumentedDefault, Empty, OnlyDefault};
 
-pub(crate) use check::check;
+pub(crate) use check::{check, check_sizes};
 pub use log::LogConfiguration;
 pub use members::{
     ContainerDependency, HealthCheck, KeyValuePair, LinuxParameters, MountPoint, Secret, SystemControl,

@@ -8,7 +8,7 @@ use super::ContainerDefinition;
 use crate::ecs::client;
 
 /// A member of which nothing is kept but whether it says anything: null, false and what is empty do not.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Given(bool);
 
 impl Given {

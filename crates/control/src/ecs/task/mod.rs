@@ -1,13 +1,16 @@
 //! Tasks: containers in one network namespace, and where they are in their life ("Amazon ECS task lifecycle").
 
 pub mod describe;
+pub mod overrides;
 pub mod run;
 pub mod session;
+pub mod start;
 pub mod stop;
 pub mod view;
 
 use std::net::Ipv4Addr;
 
+use desired::ContainerHealthStatus;
 use serde::{Deserialize, Serialize};
 use store::Row;
 use types::{AccountId, NetworkInterfaceId, PartId, Region, SubnetId, TaskId, Timestamp, VpcId};
@@ -49,6 +52,9 @@ pub struct Task {
     /// The capacity provider that its strategy chose. None: it was started by launch type.
     #[serde(default)]
     pub capacity_provider: Option<String>,
+    /// What RunTask said in place of the task definition.
+    #[serde(default)]
+    pub overrides: overrides::TaskOverride,
     /// In units.
     pub cpu: u32,
     /// In MiB.
@@ -190,6 +196,15 @@ pub struct Container {
     pub exit_code: Option<i32>,
     /// Why it ended.
     pub reason: Option<String>,
+    /// What its own health check finds. None: it has none.
+    #[serde(default)]
+    pub health: Option<ContainerHealthStatus>,
+    /// Whether the task ends with it.
+    #[serde(default)]
+    pub essential: bool,
+    /// What of the task's memory is set aside for it, in MiB.
+    #[serde(default)]
+    pub memory_reservation: Option<u32>,
 }
 
 /// Where a container is.
@@ -277,6 +292,20 @@ impl Task {
     /// Its cluster's ARN.
     pub fn cluster_arn(&self) -> String {
         super::arn(&self.account, &self.region, &format!("cluster/{}", self.cluster))
+    }
+
+    /// What the health checks of its essential containers find, as ECS adds it up ("healthStatus"): UNHEALTHY when one
+    /// does, HEALTHY when all do, UNKNOWN when one has not decided or none has a check.
+    pub fn health(&self) -> ContainerHealthStatus {
+        use ContainerHealthStatus::{Healthy, Unhealthy, Unknown};
+        let checks = self.containers.iter().filter(|container| container.essential);
+        let found: Vec<_> = checks.filter_map(|container| container.health).collect();
+        match &*found {
+            [] => Unknown,
+            found if found.contains(&Unhealthy) => Unhealthy,
+            found if found.contains(&Unknown) => Unknown,
+            _ => Healthy,
+        }
     }
 
     /// Whether it shall run.

@@ -2,12 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 use store::Tx;
-use wire::{ApiError, Empty, False, OnlyDefault};
+use wire::{ApiError, Empty, OnlyDefault};
 
 use super::Task;
+use super::overrides::TaskOverride;
+use super::start::ENABLE_EXECUTE_COMMAND;
 use super::view::TaskView;
 use crate::Context;
 use crate::ecs::capacity_provider::{self, StrategyItem};
+use crate::ecs::container_definition::Given;
 use crate::ecs::network::{self, NetworkConfiguration};
 use crate::ecs::service::{PropagateTags, platform_version};
 use crate::ecs::tag::{self, Tag};
@@ -31,18 +34,17 @@ pub struct RunTask {
     #[serde(default, rename = "enableECSManagedTags")]
     enable_ecs_managed_tags: bool,
     client_token: Option<String>,
-    #[serde(default, rename = "enableExecuteCommand")]
-    _enable_execute_command: OnlyDefault<False>,
+    #[serde(default)]
+    enable_execute_command: Given,
     #[serde(default)]
     capacity_provider_strategy: Vec<StrategyItem>,
-    #[serde(default, rename = "overrides")]
-    _overrides: OnlyDefault<Empty>,
+    #[serde(default)]
+    overrides: TaskOverride,
     #[serde(default, rename = "placementConstraints")]
     _placement_constraints: OnlyDefault<Empty>,
     #[serde(default, rename = "placementStrategy")]
     _placement_strategy: OnlyDefault<Empty>,
-    #[serde(default, rename = "referenceId")]
-    _reference_id: OnlyDefault<Empty>,
+    reference_id: Option<String>,
     #[serde(default, rename = "volumeConfigurations")]
     _volume_configurations: OnlyDefault<Empty>,
 }
@@ -73,6 +75,7 @@ pub fn run(rows: &mut Tx, context: &Context, request: RunTask) -> Result<Started
                 (own == named || own.ends_with(&format!("/{named}")) || own.contains(&format!("/{named}:")))
                     && first.started_by == request.started_by.unwrap_or_default()
                     && request.group.is_none_or(|group| group == first.group)
+                    && request.overrides == first.overrides
                     && usize::try_from(request.count.unwrap_or(1)) == Ok(given.len());
             if !same {
                 let tasks: Vec<String> = given.iter().map(|task| task.arn()).collect();
@@ -82,7 +85,12 @@ pub fn run(rows: &mut Tx, context: &Context, request: RunTask) -> Result<Started
             return Ok(Started { tasks: given.iter().map(|task| task.print(true)).collect(), failures: [] });
         }
     }
+    request.enable_execute_command.unsupported(ENABLE_EXECUTE_COMMAND)?;
     let definition = task_definition::find_active(rows, context, &request.task_definition)?;
+    request.overrides.check(rows, context, &definition)?;
+    if request.group.as_deref().is_some_and(|group| group.starts_with("service:")) {
+        return Err(invalid("Invalid namespace for group."));
+    }
     let count = usize::try_from(request.count.unwrap_or(1)).ok().filter(|count| (1..=10).contains(count));
     let count = count.ok_or_else(|| invalid("count must be from 1 to 10."))?;
     platform_version(request.platform_version.as_deref().unwrap_or_default())?;
@@ -100,6 +108,10 @@ pub fn run(rows: &mut Tx, context: &Context, request: RunTask) -> Result<Started
     if started_by.len() > 128 {
         return Err(invalid("startedBy must have at most 128 characters."));
     }
+    // It names the request in the caller's own logs, and is printed nowhere.
+    if request.reference_id.is_some_and(|id| id.len() > 1024) {
+        return Err(invalid("referenceId must have at most 1024 characters."));
+    }
     role::ensure_service_linked(rows, context);
     let mut tasks = Vec::new();
     let mut providers: Vec<String> = Vec::new();
@@ -114,6 +126,7 @@ pub fn run(rows: &mut Tx, context: &Context, request: RunTask) -> Result<Started
             group: request.group.clone().unwrap_or_else(|| format!("family:{}", definition.family)),
             started_by: started_by.clone(),
             definition: &definition,
+            overrides: request.overrides.clone(),
             network: &network,
             subnet,
             capacity_provider: provider,

@@ -1,8 +1,10 @@
 //! A task as responses print it.
 
+use desired::ContainerHealthStatus;
 use serde::Serialize;
 use types::Timestamp;
 
+use super::overrides::TaskOverrideView;
 use super::{Container, ContainerStatus, DesiredStatus, LastStatus, StopCode, Task};
 use crate::ecs::service::{PLATFORM_FAMILY, PLATFORM_VERSION};
 use crate::ecs::tag::{self, Tag};
@@ -27,13 +29,13 @@ pub struct TaskView {
     #[serde(skip_serializing_if = "Option::is_none")]
     execution_stopped_at: Option<f64>,
     group: String,
-    health_status: &'static str,
+    health_status: ContainerHealthStatus,
     last_status: LastStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity_provider_name: Option<String>,
     launch_type: &'static str,
     memory: String,
-    overrides: OverridesView,
+    overrides: TaskOverrideView,
     platform_version: &'static str,
     platform_family: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,18 +75,6 @@ struct KeyValue {
     value: String,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OverridesView {
-    container_overrides: Vec<NameView>,
-    inference_accelerator_overrides: [String; 0],
-}
-
-#[derive(Debug, Serialize)]
-struct NameView {
-    name: String,
-}
-
 /// The storage that Fargate gives without asking ("Fargate task ephemeral storage").
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -111,10 +101,12 @@ struct ContainerView {
     reason: Option<String>,
     network_bindings: [String; 0],
     network_interfaces: [InterfaceView; 1],
-    health_status: &'static str,
+    health_status: ContainerHealthStatus,
     cpu: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_reservation: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -163,9 +155,10 @@ impl Task {
                 attachment_id: self.interface.attachment.clone(),
                 private_ipv4_address: self.interface.address.to_string(),
             }],
-            health_status: "UNKNOWN",
+            health_status: container.health.unwrap_or(ContainerHealthStatus::Unknown),
             cpu: container.cpu.to_string(),
             memory: container.memory.map(|memory| memory.to_string()),
+            memory_reservation: container.memory_reservation.map(|memory| memory.to_string()),
         }
     }
 
@@ -187,19 +180,12 @@ impl Task {
             enable_execute_command: false,
             execution_stopped_at: seconds(self.execution_stopped_at),
             group: self.group.clone(),
-            health_status: "UNKNOWN",
+            health_status: self.health(),
             last_status: self.last_status,
             capacity_provider_name: self.capacity_provider.clone(),
             launch_type: "FARGATE",
             memory: self.memory.to_string(),
-            overrides: OverridesView {
-                container_overrides: self
-                    .containers
-                    .iter()
-                    .map(|container| NameView { name: container.name.clone() })
-                    .collect(),
-                inference_accelerator_overrides: [],
-            },
+            overrides: self.overrides.print(self.containers.iter().map(|container| container.name.clone())),
             platform_version: PLATFORM_VERSION,
             platform_family: PLATFORM_FAMILY,
             pull_started_at: seconds(self.pull_started_at),

@@ -2,6 +2,7 @@
 
 mod printed;
 mod refused;
+mod run;
 mod settings;
 
 use serde_json::{Value, json};

@@ -27,6 +27,7 @@ fn task(targets: usize) -> Task {
         version: 1,
         cpu: 256,
         memory: 512,
+        overrides: crate::ecs::task::overrides::TaskOverride::default(),
         ephemeral_storage: 20,
         availability_zone: String::new(),
         interface: Interface {
