@@ -95,6 +95,22 @@ pub enum Command {
     },
     /// Print what a service's or a task's containers wrote, or what is in a log group
     Logs(LogArgs),
+    /// Open a terminal in a container, or run one program in it
+    #[command(
+        after_help = "landfall shell 1f00ab12                        a terminal in the task's only container\n\
+                            landfall shell web --container app -- ls -l /  one program, its exit code passed on\n\
+                            pg_dump … | landfall shell db -- psql          works without a terminal too"
+    )]
+    Shell {
+        /// A task's id, the beginning of one, its ARN, or the name of a service with one task
+        task: String,
+        /// The container, where there are several
+        #[arg(long, short, value_name = "NAME")]
+        container: Option<String>,
+        /// The program and its arguments [default: /bin/sh]
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
     /// The internet that VPCs see: pretend hosts on it, and whether it is the real one
     #[command(subcommand)]
     Internet(InternetCommand),

@@ -12,6 +12,7 @@ mod internet;
 mod logs;
 mod progress;
 mod serve;
+mod shell;
 mod status;
 mod terminal;
 mod terraform;
@@ -77,6 +78,9 @@ fn run(cli: &Cli) -> Outcome {
             return explain::run(state, &ask, tfstate.as_ref(), *json, *full);
         }
         Command::Logs(args) => return logs::run(state, args),
+        Command::Shell { task, container, command } => {
+            return shell::run(state, task, container.as_deref(), command);
+        }
         Command::Internet(command) => return internet::run(state, command),
         Command::Flows(args) => return flows::run(state, args),
         Command::Image(ImageCommand::Import { source, repository, region }) => {

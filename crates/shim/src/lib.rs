@@ -23,6 +23,7 @@ mod record;
 mod resources;
 mod seccomp;
 mod secrets;
+mod shell;
 mod spec;
 mod task;
 mod user;
@@ -32,6 +33,7 @@ pub use clean::clean;
 pub use helper::helper_main;
 pub use record::exit_record;
 pub use resources::{task_cgroup, tasks_cgroup};
+pub use shell::{ShellError, shell};
 pub use task::run;
 
 use std::path::PathBuf;

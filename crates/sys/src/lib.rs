@@ -16,6 +16,7 @@ pub mod nflog;
 pub mod nft;
 pub mod process;
 pub mod signals;
+pub mod terminal;
 pub mod usage;
 
 pub use error::{Error, Result};

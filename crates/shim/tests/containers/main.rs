@@ -13,6 +13,7 @@ mod logging;
 mod order;
 mod pulling;
 mod secrets;
+mod shell;
 #[allow(unreachable_pub, reason = "a module of tests has no public")]
 mod support;
 mod volumes;
