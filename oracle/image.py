@@ -15,6 +15,14 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent / "examples/echo-service
 def put(player, repository):
     """Compiles the echo server, packs a `docker save` archive and imports it."""
     with tempfile.TemporaryDirectory(prefix="landfall-oracle-") as folder:
+        image = pathlib.Path(folder) / "image.tar"
+        build(image)
+        player.server.command("image", "import", str(image), repository)
+
+
+def build(image):
+    """Writes the archive, in which the image is named `echo:latest`."""
+    with tempfile.TemporaryDirectory(prefix="landfall-oracle-") as folder:
         program = pathlib.Path(folder) / "echo"
         subprocess.run(
             [os.environ.get("RUSTC", "rustc"), "--edition", "2024", "-C", "target-feature=+crt-static", "-C", "opt-level=s",
@@ -30,9 +38,7 @@ def put(player, repository):
             "history": [{"created_by": "the oracle"}],
         }).encode()
         manifest = json.dumps([{"Config": "config.json", "RepoTags": ["echo:latest"], "Layers": ["layer.tar"]}]).encode()
-        image = pathlib.Path(folder) / "image.tar"
         image.write_bytes(_archive({"config.json": config, "layer.tar": layer, "manifest.json": manifest}))
-        player.server.command("image", "import", str(image), repository)
 
 
 def _archive(files, mode=0o644):

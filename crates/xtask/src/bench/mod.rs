@@ -15,6 +15,7 @@ mod service;
 mod size;
 mod startup;
 mod statistics;
+mod tasks;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,6 +48,8 @@ enum Which {
     /// Packets through a VPC beside a plain pair of links, 1,000 interfaces from nothing, and the way of a security group
     /// rule from the API to the packets. As root.
     Network(network::Args),
+    /// RunTask to RUNNING beside `docker run`, memory of idle tasks, many tasks at once. As root.
+    Tasks(tasks::Args),
     /// The stripped binary.
     Size,
     /// A clean release build.
@@ -81,6 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         Which::Service(args) => service::run(&binary, args),
         Which::Apply => apply::run(&binary),
         Which::Network(args) => network::run(&binary, args),
+        Which::Tasks(args) => tasks::run(&binary, args),
         Which::Size => size::run(&binary),
         Which::Build => build::run(),
     }
