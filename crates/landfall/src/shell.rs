@@ -22,15 +22,15 @@ pub fn run(
     let part = RoleDir::new(&dir).read_config()?;
     let Some(Body::Task(task)) = part.body else { return Err(format!("the task {name} is gone").into()) };
     let names: Vec<&str> = task.containers.iter().map(|container| container.name.as_str()).collect();
-    let container = match (container, &*names) {
-        (Some(given), names) if names.contains(&given) => given,
+    let container = match (container, &*task.containers) {
         (None, [only]) => only,
-        (Some(given), _) => {
-            return Err(format!("the task has no container {given}; it has {}", names.join(", ")).into());
-        }
         (None, _) => {
             return Err(format!("say which container: --container {}", names.join(" or --container ")).into());
         }
+        (Some(given), containers) => containers
+            .iter()
+            .find(|container| container.name == given)
+            .ok_or_else(|| format!("the task has no container {given}; it has {}", names.join(", ")))?,
     };
     let default = ["/bin/sh".to_owned()];
     let command = if command.is_empty() { &default } else { command };

@@ -12,6 +12,14 @@ fn main() -> ExitCode {
     if let [_, verb, dir, container, command @ ..] = &*words
         && verb == "shell"
     {
+        let Ok(desired::Part { body: Some(desired::Body::Task(task)), .. }) =
+            desired::role::RoleDir::new(dir).read_config()
+        else {
+            return ExitCode::from(2);
+        };
+        let Some(container) = task.containers.iter().find(|known| known.name == *container) else {
+            return ExitCode::from(2);
+        };
         return match shim::shell(dir.as_ref(), container, command) {
             Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
             Err(error) => failed(&error),

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use desired::Container;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -16,6 +17,7 @@ use sys::process::{PidFd, SealedSelf};
 use sys::terminal;
 
 use crate::helper::{EXEC, Helper, Report};
+use crate::secrets::Values;
 use crate::{exec, record, resources};
 
 /// Why there is no shell.
@@ -45,7 +47,8 @@ pub enum ShellError {
 ///
 /// # Errors
 /// When the container does not run, or the program cannot be started.
-pub fn shell(dir: &Path, container: &str, command: &[String]) -> Result<i32, ShellError> {
+pub fn shell(dir: &Path, container: &Container, command: &[String]) -> Result<i32, ShellError> {
+    let (wanted, container) = (container, container.name.as_str());
     let status = record::last_status(dir)?;
     let runs = |name: &str| {
         status.as_ref().is_some_and(|status| status.containers.get(name).is_some_and(|c| c.running))
@@ -56,6 +59,7 @@ pub fn shell(dir: &Path, container: &str, command: &[String]) -> Result<i32, She
     let bundle = resources::containers_folder(dir).join(container);
     let job = exec::Job {
         container: container.to_owned(),
+        secrets: secrets(&bundle.join("runtime").join(container), wanted),
         runtime: bundle.join("runtime"),
         bundle,
         command: command.to_vec(),
@@ -68,6 +72,28 @@ pub fn shell(dir: &Path, container: &str, command: &[String]) -> Result<i32, She
     } else {
         through_pipes(dir, &program, job)
     }
+}
+
+/// The values of the container's secrets. They stand in no file: its program has them in its environment, which for a
+/// container with an init process is the environment of that one's child.
+fn secrets(runtime: &Path, container: &Container) -> Values {
+    let known = |name: &str| container.secrets.iter().any(|secret| secret.name == name);
+    let first =
+        libcontainer::container::Container::load(runtime.to_owned()).ok().and_then(|state| state.pid());
+    let Some(first) = first.filter(|_| !container.secrets.is_empty()) else { return Values::default() };
+    let children =
+        std::fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap_or_default();
+    let processes = [first.to_string()].into_iter().chain(children.split_whitespace().map(str::to_owned));
+    let mut found = Values::default();
+    for process in processes {
+        let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+        for variable in environment.split(|byte| *byte == 0).map(String::from_utf8_lossy) {
+            if let Some((name, value)) = variable.split_once('=').filter(|(name, _)| known(name)) {
+                found.0.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+            }
+        }
+    }
+    found
 }
 
 fn through_pipes(dir: &Path, program: &SealedSelf, mut job: exec::Job) -> Result<i32, ShellError> {
@@ -163,7 +189,7 @@ fn started(helper: &mut Helper, listener: Option<&UnixListener>) -> Result<(Pid,
             match report {
                 Report::Created { pid: number } => pid = Some(Pid::from_raw(number)),
                 Report::Failed(why) => failed = Some(why),
-                Report::Progress(_) | Report::Pulled(_) => (),
+                Report::Progress(_) | Report::Pulled(_) | Report::Secrets(_) => (),
             }
         }
         if closed {

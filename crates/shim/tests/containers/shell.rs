@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use desired::Container;
 
+use crate::order::aside;
 use crate::support::{Running, World, container};
 
 fn shell(task: &Running<'_>, container: &str, command: &[&str], input: &[u8]) -> Output {
@@ -39,8 +40,13 @@ fn a_program_runs_in_a_container_with_the_caller_s_input_output_and_exit_code() 
         working_directory: Some("/tmp".to_owned()),
         ..container("app", &["trap"])
     };
-    let mut task = world.run(world.task(vec![app, container("other", &["trap"])]));
+    let mut task = world.run(world.task(vec![
+        app,
+        container("other", &["trap"]),
+        aside(container("ended", &["exit", "0"])),
+    ]));
     task.wait_running();
+    task.wait("one has ended", |status| status.containers["ended"].exit_code == Some(0));
     let long = "x".repeat(300_000);
     let output = shell(&task, "app", &["/app", "cat"], long.as_bytes());
     assert_eq!((text(&output.stdout), text(&output.stderr)), (&*long, "300000 bytes\n"));
@@ -59,8 +65,8 @@ fn a_program_runs_in_a_container_with_the_caller_s_input_output_and_exit_code() 
     let output = shell(&task, "app", &["/none"], b"");
     assert_eq!(text(&output.stderr), "exec: \"/none\": stat /none: no such file or directory\n");
     assert_ne!(output.status.code(), Some(0));
-    let output = shell(&task, "gone", &["/app", "exit", "0"], b"");
-    assert_eq!(text(&output.stderr), "the container gone does not run\n");
+    let output = shell(&task, "ended", &["/app", "exit", "0"], b"");
+    assert_eq!(text(&output.stderr), "the container ended does not run\n");
     // What is left behind by one is swept away by the next one.
     let sockets = std::fs::read_dir(task.dir.join("containers/app/runtime/app")).unwrap();
     let left = sockets.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("tenant-"));
@@ -69,6 +75,23 @@ fn a_program_runs_in_a_container_with_the_caller_s_input_output_and_exit_code() 
     task.wait_output("other", "ready");
     task.stop();
     assert_eq!(task.wait_end().containers["app"].exit_code, Some(7));
+}
+
+#[test]
+fn a_shell_has_the_container_s_secrets() {
+    let world = World::new();
+    world.registry.content.lock().unwrap().parameters = [("level".to_owned(), "chatty".to_owned())].into();
+    let secrets = vec![desired::Secret { name: "LEVEL".to_owned(), value_from: "level".to_owned() }];
+    for init_process in [false, true] {
+        let linux = desired::LinuxParameters { init_process, ..desired::LinuxParameters::default() };
+        let app = Container { secrets: secrets.clone(), linux, ..container("app", &["trap"]) };
+        let mut task = world.run(world.task(vec![app]));
+        task.wait_output("app", "ready");
+        let output = shell(&task, "app", &["/app", "environment"], b"");
+        assert!(text(&output.stdout).contains("LEVEL=chatty\n"), "{init_process} {output:?} {}", task.log());
+        task.stop();
+        task.wait_end();
+    }
 }
 
 #[test]

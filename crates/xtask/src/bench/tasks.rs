@@ -42,7 +42,6 @@ pub(crate) fn run(binary: &Path, args: &Args) -> Result<(), Error> {
         .args(["-B", "-m", "oracle.bench_tasks"])
         .args([binary])
         .args([args.rounds.to_string(), args.many.to_string()])
-        .env("PYTHONPATH", repository::root())
         .limit(Duration::from_secs(1800));
     if let Some(docker) = &args.docker {
         program = program.args([std::path::absolute(docker)?]);
