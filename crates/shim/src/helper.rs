@@ -1,6 +1,6 @@
 //! The single-threaded helper processes: how they are started, what they are told, what they report.
 //!
-//! A helper is this program again, run from a sealed copy in memory with nothing in its environment. Its standard
+//! A helper is this program again, run behind a read-only mount with nothing in its environment. Its standard
 //! input is a Unix socket: the shim writes the job on it, one JSON document in a line, and reads reports until the
 //! helper, and with `__create` the container's first process before its exec, have closed it. No other descriptor and
 //! no secret on a command line is needed.

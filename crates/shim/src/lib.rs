@@ -2,7 +2,7 @@
 //!
 //! [`run`] is a task's shim: the parent process of its containers. It pulls through `__pull` helpers that work inside
 //! the task's own network namespace, starts containers through `__create` helpers, keeps logs and exit codes, and
-//! writes `exit.json` before it cleans up. The helpers are this same binary, started from a sealed copy in memory;
+//! writes `exit.json` before it cleans up. The helpers are this same binary, started behind a read-only mount;
 //! [`helper_main`] is their `main`. [`clean`] does what a shim that died could not do.
 //!
 //! Files in the task's folder, beside those of [`desired::role`]: `status.json`, the status as last published;

@@ -66,7 +66,7 @@ pub fn shell(dir: &Path, container: &Container, command: &[String]) -> Result<i3
         input: None,
         terminal: None,
     };
-    let program = SealedSelf::copy()?;
+    let program = SealedSelf::open()?;
     if stdin().is_terminal() && stdout().is_terminal() {
         in_terminal(dir, &program, job)
     } else {
@@ -189,7 +189,7 @@ fn started(helper: &mut Helper, listener: Option<&UnixListener>) -> Result<(Pid,
             match report {
                 Report::Created { pid: number } => pid = Some(Pid::from_raw(number)),
                 Report::Failed(why) => failed = Some(why),
-                Report::Progress(_) | Report::Pulled(_) | Report::Secrets(_) => (),
+                _ => (),
             }
         }
         if closed {

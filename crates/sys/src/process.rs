@@ -190,11 +190,63 @@ fn init(child: Pid, signals: &SigSet) -> i32 {
     }
 }
 
-/// This program's binary in a sealed memory file: what runs from it can be read through `/proc/*/exe`, never written.
+/// This program's binary such that what runs from it can be read through `/proc/*/exe`, never written: behind a read-only
+/// mount that is in no namespace, so that nobody can make it another one; or in a sealed memory file.
 #[derive(Debug)]
 pub struct SealedSelf(File);
 
 impl SealedSelf {
+    /// Opens the running binary so. It is copied where the kernel has no such mounts, and when its file was removed.
+    ///
+    /// # Errors
+    /// When it cannot be read or memory is short.
+    pub fn open() -> Result<Self> {
+        Self::behind_mount().or_else(|_| Self::copy())
+    }
+
+    /// Behind a mount of its own: nothing is copied, and all that run from it share their pages.
+    ///
+    /// # Errors
+    /// When the kernel is older than 5.12, or the binary's file was removed.
+    pub fn behind_mount() -> Result<Self> {
+        /// The kernel's `struct mount_attr`.
+        #[repr(C)]
+        struct Attributes {
+            set: u64,
+            clear: u64,
+            propagation: u64,
+            user_namespace: u64,
+        }
+        let doing = || "mount this program read-only".to_owned();
+        let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+        // SAFETY: a path that ends with NUL goes in, a descriptor or an error comes out.
+        let fd =
+            unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, c"/proc/self/exe".as_ptr(), flags) };
+        let fd = Errno::result(fd).doing(doing)?;
+        let fd = i32::try_from(fd).map_err(|_| Error::other("mount this program", "no descriptor"))?;
+        // SAFETY: the kernel has just made this descriptor for us alone.
+        let tree = unsafe { OwnedFd::from_raw_fd(fd) };
+        let attributes = Attributes {
+            set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV,
+            clear: 0,
+            propagation: 0,
+            user_namespace: 0,
+        };
+        // SAFETY: the structure is the kernel's and lives through the call; its size is given.
+        let set = unsafe {
+            libc::syscall(
+                libc::SYS_mount_setattr,
+                tree.as_raw_fd(),
+                c"".as_ptr(),
+                libc::AT_EMPTY_PATH,
+                &raw const attributes,
+                size_of::<Attributes>(),
+            )
+        };
+        Errno::result(set).doing(doing)?;
+        Ok(Self(tree.into()))
+    }
+
     /// Copies the running binary.
     ///
     /// # Errors

@@ -97,14 +97,17 @@ fn a_detached_process_has_its_own_session_and_its_end_is_heard() {
 }
 
 #[test]
-fn the_sealed_copy_is_this_program_and_cannot_be_written() {
-    let copy = SealedSelf::copy().unwrap();
-    let own = std::fs::read("/proc/self/exe").unwrap();
-    assert!(std::fs::read(copy.path()).unwrap() == own);
-    let write = std::fs::OpenOptions::new().append(true).open(copy.path());
-    assert!(write.and_then(|mut file| std::io::Write::write_all(&mut file, b"x")).is_err());
-    let out = tempfile::NamedTempFile::new().unwrap();
-    let status = spawn_detached(&copy.path(), &["--list"], out.path()).unwrap().wait().unwrap();
-    assert!(status.success());
-    assert!(std::fs::read_to_string(out.path()).unwrap().contains("the_sealed_copy_is_this_program"));
+fn what_runs_from_a_sealed_binary_is_this_program_and_cannot_be_written() {
+    for sealed in
+        [SealedSelf::copy().unwrap(), SealedSelf::behind_mount().unwrap(), SealedSelf::open().unwrap()]
+    {
+        let own = std::fs::read("/proc/self/exe").unwrap();
+        assert!(std::fs::read(sealed.path()).unwrap() == own);
+        let write = std::fs::OpenOptions::new().append(true).open(sealed.path());
+        assert!(write.and_then(|mut file| std::io::Write::write_all(&mut file, b"x")).is_err());
+        let out = tempfile::NamedTempFile::new().unwrap();
+        let status = spawn_detached(&sealed.path(), &["--list"], out.path()).unwrap().wait().unwrap();
+        assert!(status.success());
+        assert!(std::fs::read_to_string(out.path()).unwrap().contains("what_runs_from_a_sealed_binary"));
+    }
 }

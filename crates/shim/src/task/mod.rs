@@ -430,12 +430,12 @@ impl Shim<'_> {
     }
 }
 
-/// The program for the helpers. On a busy machine the kernel may still be at work on the copy's last pages and refuse
-/// the seal for now.
+/// The program for the helpers. On a busy machine the kernel may still be at work on a copy's last pages and refuse the
+/// seal for now.
 fn sealed_copy() -> sys::Result<SealedSelf> {
     let mut tries = 0;
     loop {
-        match SealedSelf::copy() {
+        match SealedSelf::open() {
             Err(error) if error.is(nix::errno::Errno::EBUSY) && tries < 5 => tries += 1,
             answer => return answer,
         }
