@@ -103,7 +103,7 @@ fn containers(settings: &Settings, task: &Task, definition: &TaskDefinition) -> 
             health_check: health_check(container),
             linux: linux_parameters(container),
             mounts: mounts(container, definition),
-            docker_labels: container.docker_labels.clone(),
+            docker_labels: container.docker_labels.clone().unwrap_or_default(),
             secrets: secrets(container),
             log: container.log_configuration.as_ref().map(|log| log.destination(&container.name, &task.id)),
             ..Container::default()
@@ -154,15 +154,16 @@ fn linux_parameters(container: &ContainerDefinition) -> LinuxParameters {
     let capabilities = linux.capabilities.clone().unwrap_or_default();
     LinuxParameters {
         init_process: linux.init_process_enabled.unwrap_or(false),
-        drop_capabilities: capabilities.drop,
-        add_capabilities: capabilities.add,
+        drop_capabilities: capabilities.drop.unwrap_or_default(),
+        add_capabilities: capabilities.add.unwrap_or_default(),
         tmpfs: linux
             .tmpfs
             .iter()
+            .flatten()
             .map(|tmpfs| Tmpfs {
                 path: tmpfs.container_path.clone(),
                 size: tmpfs.size,
-                options: tmpfs.mount_options.clone(),
+                options: tmpfs.mount_options.clone().unwrap_or_default(),
             })
             .collect(),
     }

@@ -323,18 +323,18 @@ fn health_check(container: &str, check: &HealthCheck) -> Result<(), ApiError> {
 }
 
 fn linux_parameters(container: &str, linux: &LinuxParameters) -> Result<(), ApiError> {
-    let dropped = linux.capabilities.iter().flat_map(|capabilities| &capabilities.drop);
+    let dropped = linux.capabilities.iter().flat_map(|capabilities| &capabilities.drop).flatten();
     if let Some(unknown) = dropped.into_iter().find(|name| !CAPABILITIES.contains(&name.as_str())) {
         return Err(client(format!("Invalid capability '{unknown}' for container '{container}'.")));
     }
-    for tmpfs in &linux.tmpfs {
+    for tmpfs in linux.tmpfs.iter().flatten() {
         let path = &tmpfs.container_path;
         if !is_path(path) || tmpfs.size == 0 {
             return Err(client(format!(
                 "Invalid tmpfs '{path}' for container '{container}': it needs an absolute path and a size of at least 1 MiB."
             )));
         }
-        let mut options = tmpfs.mount_options.iter();
+        let mut options = tmpfs.mount_options.iter().flatten();
         if let Some(other) = options.find(|option| !TMPFS_OPTIONS.contains(&option.as_str())) {
             return Err(ApiError::unsupported(format_args!(
                 "the mount option '{other}' of the tmpfs {path} (container '{container}')"
@@ -359,7 +359,7 @@ fn mount_points(
 ) -> Result<(), ApiError> {
     let name = &container.name;
     let mut paths = BTreeSet::new();
-    let tmpfs = container.linux_parameters.iter().flat_map(|linux| &linux.tmpfs);
+    let tmpfs = container.linux_parameters.iter().flat_map(|linux| &linux.tmpfs).flatten();
     paths.extend(tmpfs.map(|tmpfs| tmpfs.container_path.trim_end_matches('/')));
     for mount in &container.mount_points {
         if !volumes.contains(mount.source_volume.as_str()) {

@@ -91,9 +91,9 @@ pub struct LinuxParameters {
     /// Whether an init process forwards signals and reaps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_process_enabled: Option<bool>,
-    /// File systems in memory.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tmpfs: Vec<Tmpfs>,
+    /// File systems in memory. Terraform compares what was given: an empty list is printed when it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tmpfs: Option<Vec<Tmpfs>>,
     /// Refused by Fargate.
     #[serde(default, skip_serializing)]
     pub devices: Given,
@@ -113,11 +113,11 @@ pub struct LinuxParameters {
 #[serde(deny_unknown_fields)]
 pub struct KernelCapabilities {
     /// Given.
-    #[serde(default)]
-    pub add: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub add: Option<Vec<String>>,
     /// Taken away.
-    #[serde(default)]
-    pub drop: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop: Option<Vec<String>>,
 }
 
 /// A file system in memory.
@@ -129,8 +129,8 @@ pub struct Tmpfs {
     /// In MiB.
     pub size: u32,
     /// `noexec`…
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mount_options: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount_options: Option<Vec<String>>,
 }
 
 /// A volume of the task in a container.

@@ -95,8 +95,8 @@ pub struct ContainerDefinition {
     #[serde(default)]
     pub system_controls: Vec<SystemControl>,
     /// Labels.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub docker_labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docker_labels: Option<BTreeMap<String, String>>,
     /// Refused but for `false`; Terraform compares what was given, so that it is printed when it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privileged: Option<bool>,

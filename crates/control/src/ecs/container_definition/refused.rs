@@ -83,7 +83,7 @@ pub(super) fn check(container: &ContainerDefinition) -> Result<(), ApiError> {
         linux.shared_memory_size.refuse(not_on_fargate("sharedMemorySize"))?;
         linux.max_swap.refuse(not_on_fargate("maxSwap"))?;
         linux.swappiness.refuse(not_on_fargate("swappiness"))?;
-        let added = linux.capabilities.iter().flat_map(|capabilities| &capabilities.add);
+        let added = linux.capabilities.iter().flat_map(|capabilities| &capabilities.add).flatten();
         if let Some(other) = added.into_iter().find(|name| *name != "SYS_PTRACE") {
             return Err(client(format!("{other} is not allowed on Fargate.")));
         }

@@ -47,6 +47,7 @@ fn what_a_container_definition_says_is_printed_again() {
     let aside = json!({
         "name": "aside", "image": "nginx", "cpu": 0, "essential": false, "portMappings": [], "environment": [],
         "healthCheck": {"command": ["CMD-SHELL", "true"], "interval": 5, "timeout": 2, "retries": 1},
+        "linuxParameters": {"capabilities": {"drop": ["NET_RAW"]}, "tmpfs": []}, "dockerLabels": {},
         "mountPoints": [{"sourceVolume": "data", "containerPath": "/in"}], "volumesFrom": [], "systemControls": [],
     });
     let request = with(&world.definition(""), "/containerDefinitions", json!([container, aside]));
