@@ -95,6 +95,9 @@ def required(shape, depth=0):
 BESIDES = {
     ("ecs", "CreateService"): {"launchType": "FARGATE"},
     ("ecs", "RunTask"): {"launchType": "FARGATE"},
+    ("ecs", "PutAccountSetting"): {"value": "enabled"},
+    ("ecs", "PutAccountSettingDefault"): {"value": "enabled"},
+    ("ecs", "UpdateClusterSettings"): {"settings": [{"name": "containerInsights", "value": "enabled"}]},
     ("ecs", "TagResource"): {"tags": [{"key": "sample", "value": "sample"}]},
     ("ecs", "RegisterTaskDefinition"): {
         "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "256", "memory": "512",

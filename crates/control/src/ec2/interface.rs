@@ -72,11 +72,17 @@ pub struct Elastic {
 }
 
 // A VPC's names are served where the VPC has interfaces, and its gateway endpoints have listeners there alone.
-super::row!(NetworkInterface, "ec2_network_interface", |interface| vec![
-    PartId::Vpc(interface.vpc_id.clone()),
-    PartId::Names,
-    PartId::Edge
-]);
+super::row!(
+    NetworkInterface,
+    "ec2_network_interface",
+    |interface| vec![PartId::Vpc(interface.vpc_id.clone()), PartId::Names, PartId::Edge],
+    |interface| vec![format!("{}{}", found_by_vpc(&interface.vpc_id), interface.id)]
+);
+
+/// The prefix under which a VPC's interfaces are found.
+fn found_by_vpc(vpc: &VpcId) -> String {
+    format!("vpc/{vpc}/")
+}
 
 impl Resource for NetworkInterface {
     const TYPE: &'static str = "network-interface";
@@ -215,11 +221,8 @@ pub(super) fn new_row(
     all.push(private_address);
     let mut secondary_addresses = choose_addresses(rows, &subnet, &all, wanted.secondary_count)?;
     secondary_addresses.retain(|address| *address != private_address);
-    let macs: BTreeSet<[u8; 6]> = rows
-        .scan::<NetworkInterface>(&context.prefix())
-        .filter(|other| other.vpc_id == vpc.id)
-        .map(|other| other.mac)
-        .collect();
+    let macs: BTreeSet<[u8; 6]> =
+        rows.find::<NetworkInterface>(&found_by_vpc(&vpc.id)).map(|other| other.mac).collect();
     let mac = loop {
         let mac = random_mac();
         if !macs.contains(&mac) {
@@ -294,10 +297,8 @@ pub(super) fn choose_addresses(
     given: &[Ipv4Addr],
     count: usize,
 ) -> Result<Vec<Ipv4Addr>, ApiError> {
-    let prefix = format!("{}/{}/", subnet.account, subnet.region);
     let mut taken: BTreeSet<Ipv4Addr> = rows
-        .scan::<NetworkInterface>(&prefix)
-        .filter(|other| other.vpc_id == subnet.vpc_id)
+        .find::<NetworkInterface>(&found_by_vpc(&subnet.vpc_id))
         .flat_map(|other| other.private_addresses().collect::<Vec<_>>())
         .collect();
     let invalid = |message: String| ApiError::new("InvalidParameterValue", message);

@@ -235,9 +235,13 @@ pub(crate) fn get<R: Resource>(rows: &Snapshot, context: &Context, id: &str) -> 
     rows.get::<R>(&context.key(id)).ok_or_else(|| R::not_found(id))
 }
 
-/// Makes a struct a row keyed by its account, region and id. The last argument gives the parts that it shows in.
+/// Makes a struct a row keyed by its account, region and id. The third argument gives the parts that it shows in, the
+/// fourth the further keys that it is found by.
 macro_rules! row {
     ($row:ty, $table:literal, $parts:expr) => {
+        super::row!($row, $table, $parts, |_| Vec::new());
+    };
+    ($row:ty, $table:literal, $parts:expr, $found_by:expr) => {
         impl store::Row for $row {
             const TABLE: &'static str = $table;
 
@@ -248,6 +252,11 @@ macro_rules! row {
             fn parts(&self) -> Vec<types::PartId> {
                 let parts: fn(&$row) -> Vec<types::PartId> = $parts;
                 parts(self)
+            }
+
+            fn found_by(&self) -> Vec<String> {
+                let found_by: fn(&$row) -> Vec<String> = $found_by;
+                found_by(self)
             }
         }
     };

@@ -152,9 +152,13 @@ fn set(
 ) -> Result<OneSetting, ApiError> {
     let (_, values) = name.values();
     let named = printed(name);
+    if named.ends_with("LongArnFormat") && value == "disabled" {
+        // Terraform knows these words when it takes its setting back.
+        return Err(invalid("You can no longer disable Long Arn settings"));
+    }
     if !values.contains(&value.as_str()) {
         return Err(invalid(format!(
-            "Invalid setting value for {named}: '{value}'. Landfall honours {}.",
+            "Invalid setting: of the name {named} Landfall honours the value {}, not '{value}'.",
             values.join(", ")
         )));
     }

@@ -56,10 +56,9 @@ pub(super) fn of(
         let essential = |name: &str| {
             definition.as_ref().and_then(|row| row.container(name)).is_none_or(|known| known.essential)
         };
-        for (name, container) in report.containers.iter().filter(|(name, _)| essential(name)) {
-            let Some(health) = &container.health else { continue };
+        let of_essential = report.containers.iter().filter(|(name, _)| essential(name));
+        for health in of_essential.filter_map(|(_, container)| container.health.as_ref()) {
             checked = true;
-            let _ = name;
             match health.status {
                 ContainerHealthStatus::Healthy => {}
                 ContainerHealthStatus::Unknown => well = false,

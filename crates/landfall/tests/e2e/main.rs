@@ -19,6 +19,7 @@ mod leftovers;
 mod logging;
 mod peering;
 mod pretend_hosts;
+mod rollout;
 mod secrets;
 mod stack;
 
@@ -118,6 +119,20 @@ fn a_task_that_cannot_reach_ecr_says_what_it_could_not_reach_and_starts_when_it_
             "through three VPC endpoints, and not through two",
             endpoints::through_three_vpc_endpoints_and_not_through_two,
         ),
+    ];
+    all(&stack, cases, &before);
+}
+
+#[test]
+fn no_request_is_lost_while_tasks_come_and_go_and_a_broken_version_is_taken_back() {
+    let before = HostNetwork::look();
+    let stack = Stack::up();
+    let cases: &[Case] = &[
+        ("two steps of the first apply", cases::two_steps_of_the_first_apply),
+        ("Terraform rolls a new version out", rollout::terraform_rolls_a_new_version_out),
+        ("scaling and a forced deployment", rollout::scaling_and_a_forced_deployment),
+        ("a task is stopped", rollout::a_task_is_stopped),
+        ("broken versions are taken back", rollout::broken_versions_are_taken_back),
     ];
     all(&stack, cases, &before);
 }

@@ -133,7 +133,7 @@ impl Service {
     }
 
     /// Puts a deployment before the others.
-    pub(crate) fn install(&mut self, next: Deployment) {
+    pub fn install(&mut self, next: Deployment) {
         self.deployments.retain(|known| known.id != next.id);
         self.deployments.insert(0, next);
         self.failures = Failures::default();
@@ -141,7 +141,7 @@ impl Service {
     }
 
     /// The circuit breaker gives the primary deployment up.
-    pub(crate) fn fail(&mut self, now: Timestamp) {
+    pub fn fail(&mut self, now: Timestamp) {
         let Some(primary) = self.deployments.first_mut() else { return };
         primary.rollout_state = RolloutState::Failed;
         primary.updated_at = now;
@@ -169,7 +169,7 @@ impl Service {
     }
 
     /// Makes a deployment that was complete the primary one again.
-    pub(crate) fn go_back_to(&mut self, mut next: Deployment, now: Timestamp) {
+    pub fn go_back_to(&mut self, mut next: Deployment, now: Timestamp) {
         next.rollout_state = RolloutState::InProgress;
         next.rollback = true;
         next.proven = false;
