@@ -350,6 +350,15 @@ pub fn gather(rows: &Snapshot, settings: &Settings, machine: &Machine) -> Status
         problems.extend(edge.error.clone());
         problems.extend(edge.listeners.iter().filter_map(|listener| listener.error.clone()));
     }
+    for (task, status) in &reports.tasks {
+        let dropped = status.containers.iter().filter(|(_, container)| container.dropped_events > 0);
+        problems.extend(dropped.map(|(name, container)| {
+            format!(
+                "task {task}, container {name}: {} log events were dropped, as they came faster than they could be sent",
+                container.dropped_events
+            )
+        }));
+    }
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         listen: settings.listen,
