@@ -10,6 +10,8 @@ import json
 import re
 import xml.etree.ElementTree
 
+import botocore.parsers
+
 INTEGER = re.compile(r"-?[0-9]+")
 # Values that AWS answers with, as its documentation's examples show, though its model does not list them.
 BESIDES = {
@@ -33,7 +35,9 @@ class Answer:
 
     def check(self, body):
         shape = self.operation.output_shape
-        if self.protocol == "json":
+        if self.protocol == "cbor":
+            self._json(shape, _cbor(body), ()) if shape else None
+        elif self.protocol == "json":
             self._json(shape, json.loads(body or b"{}"), ()) if shape else None
         else:
             self._document(shape, xml.etree.ElementTree.fromstring(body))
@@ -153,6 +157,8 @@ class Answer:
             "structure": dict, "map": dict, "list": list, "string": str, "boolean": bool, "integer": int, "long": int,
             "float": (int, float), "double": (int, float), "timestamp": (int, float), "blob": str,
         }[kind]
+        if self.protocol == "cbor" and kind == "timestamp":
+            expected = datetime.datetime
         if value is None:
             self._problem(path, "is null: AWS leaves it out")
         elif not isinstance(value, expected) or (isinstance(value, bool) and kind != "boolean"):
@@ -181,6 +187,12 @@ class Answer:
             if kind == "blob":
                 base64.b64decode(value, validate=True)
             self._scalar(shape, value, path)
+
+
+def _cbor(body):
+    """A document in CBOR; timestamps become those of Python."""
+    parser = botocore.parsers.RpcV2CBORParser()
+    return parser.parse_data_item(parser.get_peekable_stream_from_bytes(body)) if body else {}
 
 
 def _local(tag):

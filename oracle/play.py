@@ -10,6 +10,10 @@ from botocore import xform_name
 from .answers import Answer
 
 
+# botocore's names of protocols, and how answers.py calls their documents.
+PROTOCOLS = {"ec2": "ec2", "query": "query", "json": "json", "smithy-rpc-v2-cbor": "cbor"}
+
+
 @dataclasses.dataclass
 class Step:
     """A call.
@@ -112,7 +116,7 @@ class Player:
 
     def _compare(self, client, step, where):
         model = client.meta.service_model.operation_model(step.operation)
-        protocol = {"ec2": "ec2", "query": "query", "json": "json"}[client.meta.service_model.metadata["protocol"]]
+        protocol = PROTOCOLS[client.meta.service_model.resolved_protocol]
         seen = set()
         for response in self._answers:
             answer = Answer(model, protocol).check(response["body"])

@@ -66,6 +66,14 @@ def named(error_message, shape, path):
     return any(spelling.lower() in words for spelling in spellings)
 
 
+def _with_unknown(body):
+    """A map of CBOR, of fewer than 23 members, with another one in front."""
+    body = body or b"\xa0"
+    name = UNKNOWN_MEMBER.encode()
+    member = bytes([0x60 + len(name)]) if len(name) < 24 else bytes([0x78, len(name)])
+    return bytes([body[0] + 1]) + member + name + b"\x611" + body[1:]
+
+
 class Prober:
     def __init__(self, server):
         self.server = server
@@ -157,6 +165,8 @@ class Prober:
             body = params["body"]
             if isinstance(body, dict):
                 body[UNKNOWN_MEMBER] = "1"
+            elif model.resolved_protocol == "smithy-rpc-v2-cbor":
+                params["body"] = _with_unknown(body)
             else:
                 text = body.decode() if isinstance(body, bytes) else body
                 joint = "" if text.strip() == "{}" else ","

@@ -93,6 +93,11 @@ def required(shape, depth=0):
 
 # What a call needs beyond what the model requires, for Landfall to look at its other members at all.
 BESIDES = {
+    ("cloudwatch", "PutMetricAlarm"): {
+        "MetricName": "sample", "Namespace": "sample", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1,
+        "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold",
+    },
+    ("cloudwatch", "PutMetricData"): {"MetricData": [{"MetricName": "sample"}]},
     ("ecs", "CreateService"): {"launchType": "FARGATE"},
     ("ecs", "RunTask"): {"launchType": "FARGATE"},
     ("ecs", "PutAccountSetting"): {"value": "enabled"},

@@ -1,6 +1,6 @@
 """What is called, in order: one stack from its VPC to its service, looked at, changed, and removed."""
 
-from . import ec2, ecr, ecs, elbv2, iam, logs, network_insights, peering, secretsmanager, ssm
+from . import autoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, network_insights, peering, secretsmanager, ssm
 
 STEPS = [
     *iam.STEPS,
@@ -8,6 +8,7 @@ STEPS = [
     *ecr.MAKE,
     *elbv2.MAKE,
     *ecs.STEPS,
+    *autoscaling.STEPS,
     *logs.STEPS,
     *elbv2.REMOVE,
     *ecr.REMOVE,
@@ -17,5 +18,6 @@ STEPS = [
     *ec2.REMOVE,
     *ssm.STEPS,
     *secretsmanager.STEPS,
+    *cloudwatch.STEPS,
     *iam.REMOVE,
 ]

@@ -4,6 +4,8 @@ import functools
 
 from ..play import Step
 
+autoscaling = functools.partial(Step, "application-autoscaling")
+cloudwatch = functools.partial(Step, "cloudwatch")
 ec2 = functools.partial(Step, "ec2")
 ecr = functools.partial(Step, "ecr")
 ecs = functools.partial(Step, "ecs")

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use desired::{Frames, Host, HostError, MessageError, Observed, Part};
+use desired::{Frames, Host, HostError, MessageError, Observed, Part, Usage};
 use types::{NetworkInterfaceId, PartId, VpcId};
 
 use crate::flows::FlowReport;
@@ -133,6 +133,13 @@ impl Host for Client {
     fn parts(&self) -> Result<Vec<PartId>, HostError> {
         match self.ask(&Request::Parts, PATIENCE)? {
             Reply::Parts(parts) => Ok(parts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn usage(&self) -> Result<Usage, HostError> {
+        match self.ask(&Request::Usage, PATIENCE)? {
+            Reply::Usage(usage) => Ok(usage),
             other => Err(unexpected(&other)),
         }
     }

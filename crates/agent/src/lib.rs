@@ -16,6 +16,7 @@ pub mod network;
 mod protocol;
 mod roles;
 mod socket;
+mod usage;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

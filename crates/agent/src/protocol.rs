@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use desired::{Observed, Part};
+use desired::{Observed, Part, Usage};
 use serde::{Deserialize, Serialize};
 use types::{NetworkInterfaceId, PartId, VpcId};
 
@@ -19,6 +19,8 @@ pub(crate) enum Request {
     Observe { after: u64, timeout: Duration },
     /// Tell which parts are kept.
     Parts,
+    /// Tell what tasks and load balancers have used.
+    Usage,
     /// Tell how many packets each counter of a VPC has counted.
     Counters(VpcId),
     /// Tell what programs in an interface's namespace listen on.
@@ -40,6 +42,7 @@ pub(crate) enum Reply {
     Done,
     Observed(Observed),
     Parts(Vec<PartId>),
+    Usage(Usage),
     /// None: the VPC has no namespace.
     Counters(Option<BTreeMap<String, u64>>),
     Flows(FlowReport),

@@ -11,7 +11,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use crate::machine::Machine;
 use crate::protocol::{Reply, Request};
-use crate::{Error, down};
+use crate::{Error, down, usage};
 
 /// Answers the socket, a thread a connection. Only processes of the same user are heard. The receiver hears when
 /// everything was ended and that was answered.
@@ -74,6 +74,7 @@ fn reply(machine: &Arc<Machine>, request: Request) -> Reply {
         }
         Request::Observe { after, timeout } => Reply::Observed(machine.news.observe(after, timeout)),
         Request::Parts => Reply::Parts(machine.parts().iter().map(|part| part.id.clone()).collect()),
+        Request::Usage => Reply::Usage(usage::usage(machine)),
         Request::Counters(vpc) => match machine.network.counters(&vpc) {
             Ok(counters) => Reply::Counters(counters),
             Err(error) => Reply::Refused(error.to_string()),

@@ -13,9 +13,11 @@ use std::time::Duration;
 use hyper::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use crate::meter::Meter;
 use crate::page;
 use crate::worker::date;
 
@@ -25,7 +27,7 @@ const LONGEST_OWN: usize = 160;
 /// A client's socket.
 #[derive(Debug)]
 pub(crate) struct ClientIo {
-    inner: TokioIo<TcpStream>,
+    inner: TokioIo<Counting>,
     idle: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     /// Set while an answer of ours is on its way: then what is written is not hyper's own.
@@ -34,9 +36,81 @@ pub(crate) struct ClientIo {
     instead: Vec<u8>,
 }
 
+/// A socket whose bytes are counted.
+#[derive(Debug)]
+struct Counting {
+    stream: TcpStream,
+    meter: Arc<Meter>,
+}
+
+impl Counting {
+    fn count(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.add(*bytes);
+        }
+    }
+
+    fn add(&self, bytes: usize) {
+        self.meter.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+impl AsyncRead for Counting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.add(buffer.filled().len() - before);
+        read
+    }
+}
+
+impl AsyncWrite for Counting {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.count(&written);
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
+        self.count(&written);
+        written
+    }
+}
+
 impl ClientIo {
     /// Over an accepted socket.
-    pub(crate) fn new(stream: TcpStream, idle: Duration, answering: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(
+        stream: TcpStream,
+        idle: Duration,
+        answering: Arc<AtomicBool>,
+        meter: Arc<Meter>,
+    ) -> Self {
+        let stream = Counting { stream, meter };
         Self { inner: TokioIo::new(stream), idle, stalled: None, answering, instead: Vec::new() }
     }
 
@@ -44,7 +118,7 @@ impl ClientIo {
     fn patiently<T>(
         &mut self,
         context: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut TokioIo<TcpStream>>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        write: impl FnOnce(Pin<&mut TokioIo<Counting>>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         match write(Pin::new(&mut self.inner), context) {
             Poll::Ready(result) => {

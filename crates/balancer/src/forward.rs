@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::body::{Answering, ClientFailure, Exchange, Progress, RequestBody, ResponseBody};
 use crate::headers::{self, Origin};
+use crate::meter::GroupMeter;
 use crate::page;
 use crate::pool::{ConnectError, Connection};
 use crate::routing::{Action, Group};
@@ -49,7 +50,10 @@ pub(crate) async fn answer(
     let answering = Answering::begin(&client.answering);
     let mut response = match act(&worker, &client, request).await {
         Ok(response) => response,
-        Err(status) => page::error(status),
+        Err(status) => {
+            worker.meter.own_error(status);
+            page::error(status)
+        }
     };
     response.headers_mut().entry(header::DATE).or_insert_with(date::now);
     Ok(response.map(|body| body.marked(answering)))
@@ -80,6 +84,8 @@ async fn forward(
     mut request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, StatusCode> {
     let flight = group.pick().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+    worker.meter.requests.fetch_add(1, Ordering::Relaxed);
+    group.meter.chosen();
     let websocket = headers::is_websocket(request.method(), request.version(), request.headers());
     let upgrade = websocket.then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
@@ -88,7 +94,10 @@ async fn forward(
     // Kept for one more try, should a pooled connection turn out to be closed.
     let spare = (progress.is_complete() && parts.method.is_idempotent()).then(|| parts.clone());
     let request = Request::from_parts(parts, RequestBody::new(body, progress.clone(), idle));
-    let (response, connection) = exchange(worker, &flight, &progress, idle, request, spare).await?;
+    let begun = Instant::now();
+    let (response, connection) =
+        exchange(worker, (&flight, &group.meter), &progress, idle, request, spare).await?;
+    group.meter.answered(response.status(), begun.elapsed());
     respond(response, upgrade, Exchange { connection, flight, progress }, idle)
 }
 
@@ -123,7 +132,7 @@ fn rewrite(parts: &mut Parts, worker: &Worker, client: &Client, websocket: bool)
 /// Sends the request, over a pooled connection when there is one.
 async fn exchange(
     worker: &Rc<Worker>,
-    flight: &InFlight,
+    (flight, meter): (&InFlight, &GroupMeter),
     progress: &Rc<Progress>,
     idle: Duration,
     mut request: Request<RequestBody>,
@@ -142,9 +151,12 @@ async fn exchange(
             }
         }
     }
-    let mut connection = worker.pool.connect(target).await.map_err(|error| match error {
-        ConnectError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        ConnectError::Refused => StatusCode::BAD_GATEWAY,
+    let mut connection = worker.pool.connect(target, &worker.meter).await.map_err(|error| {
+        meter.not_connected();
+        match error {
+            ConnectError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            ConnectError::Refused => StatusCode::BAD_GATEWAY,
+        }
     })?;
     match send(&mut connection, progress, idle, request).await {
         Ok(response) => Ok((response, connection)),

@@ -38,6 +38,7 @@ mod client_io;
 mod forward;
 mod headers;
 mod health;
+mod meter;
 mod node;
 mod page;
 mod place;

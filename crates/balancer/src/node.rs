@@ -8,6 +8,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::LocalSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::meter::Meter;
 use crate::place::{Found, Place};
 use crate::routing::Routing;
 use crate::status::WorkerView;
@@ -76,6 +77,8 @@ pub(crate) struct Keeper {
     pub(crate) grace: Duration,
     /// Where it says how it is.
     pub(crate) report: Report,
+    /// What it counts with.
+    pub(crate) meter: Arc<Meter>,
 }
 
 impl Keeper {
@@ -143,6 +146,7 @@ impl Keeper {
                 routing: routing.clone(),
                 halt: halted.clone(),
                 grace: self.grace,
+                meter: self.meter.clone(),
             };
             let (found, report, alive) = (found.again()?, self.report.clone(), Alive(alive.clone()));
             let work = move || {

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::body::RequestBody;
 use crate::headers::LONGEST_RESPONSE_HEAD;
+use crate::meter::{Meter, Open};
 use crate::target::{Phase, Target};
 
 /// The most idle connections that one thread keeps to one target.
@@ -78,7 +79,11 @@ impl Pool {
     }
 
     /// A new connection to a target.
-    pub(crate) async fn connect(self: &Rc<Self>, target: &Arc<Target>) -> Result<Connection, ConnectError> {
+    pub(crate) async fn connect(
+        self: &Rc<Self>,
+        target: &Arc<Target>,
+        meter: &Arc<Meter>,
+    ) -> Result<Connection, ConnectError> {
         let address = target.address();
         // A task, so that it too ends when the target is cut.
         let attempt = spawn_local(timeout(CONNECT_TIMEOUT, TcpStream::connect(address)));
@@ -93,6 +98,7 @@ impl Pool {
             Ok(Ok(Err(_))) | Err(_) => return Err(ConnectError::Refused),
             Ok(Err(_)) => return Err(ConnectError::TimedOut),
         };
+        let open = Open::new(meter);
         // Without it small requests only wait longer.
         let _ = stream.set_nodelay(true);
         let (sender, connection) = Builder::new()
@@ -104,6 +110,7 @@ impl Pool {
             .await
             .map_err(|_| ConnectError::Refused)?;
         let driver = spawn_local(async move {
+            let _open = open;
             // Its errors reach who waits for the response.
             let _ = connection.with_upgrades().await;
         });

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use desired::role::{News, RoleDir, RoleError, answer};
+use desired::role::{News, RoleDir, RoleError, answer_counting};
 use desired::{LoadBalancerStatus, Observation};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -61,9 +61,11 @@ pub fn run(dir: &Path, state: &Path) -> Result<(), Error> {
         }
         balancer.apply(&part)
     };
-    answer(&role, news, apply, move || {
+    let counted = std::sync::Arc::downgrade(&balancer);
+    let stop = move || {
         let _ = stop.send(());
-    })?;
+    };
+    answer_counting(&role, news, apply, stop, move || Some(counted.upgrade()?.usage()))?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(Error::Signals)?;
     runtime.block_on(async {

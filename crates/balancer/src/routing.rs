@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use types::Timestamp;
 
 use crate::health::Check;
+use crate::meter::{GroupMeter, Meter};
 use crate::plan::Plan;
 use crate::target::{InFlight, Phase, Target};
 
@@ -50,6 +51,8 @@ pub(crate) enum Action {
 pub(crate) struct Group {
     targets: Vec<Arc<Target>>,
     turn: Arc<AtomicUsize>,
+    /// What is counted of it.
+    pub(crate) meter: Arc<GroupMeter>,
 }
 
 impl Group {
@@ -85,6 +88,7 @@ struct Known {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     changed: Arc<Notify>,
+    meter: Arc<Meter>,
     known: HashMap<Key, Known>,
     /// Targets that no configuration names any more, with when they are cut.
     leaving: Vec<(Arc<Target>, Timestamp)>,
@@ -94,9 +98,10 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// An empty one. `changed` is told of turns of health and of the last request of a draining target.
-    pub(crate) fn new(changed: Arc<Notify>) -> Self {
+    pub(crate) fn new(changed: Arc<Notify>, meter: Arc<Meter>) -> Self {
         Self {
             changed,
+            meter,
             known: HashMap::new(),
             leaving: Vec::new(),
             turns: HashMap::new(),
@@ -146,7 +151,10 @@ impl Ledger {
                 self.known.insert(key, Known { target, cut });
             }
             let turn = self.turns.entry(group.arn.clone()).or_default().clone();
-            groups.insert(&group.arn, Arc::new(Group { targets: registered, turn }));
+            groups.insert(
+                &group.arn,
+                Arc::new(Group { targets: registered, turn, meter: self.meter.group(&group.arn) }),
+            );
         }
         // What the configuration no longer names drains as if it had been deregistered now.
         for ((group, _), Known { target, cut }) in before {

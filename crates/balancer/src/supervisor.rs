@@ -5,12 +5,13 @@ use std::net::SocketAddrV4;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use desired::{LoadBalancerStatus, Node, Part};
+use desired::{LoadBalancerStatus, LoadBalancerUsage, Node, Part};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use types::Timestamp;
 
+use crate::meter::Meters;
 use crate::node::{Keeper, Report};
 use crate::place::Place;
 use crate::plan::Plan;
@@ -41,6 +42,7 @@ impl Settings {
 pub struct Balancer {
     plans: mpsc::UnboundedSender<Plan>,
     thread: std::thread::JoinHandle<()>,
+    meters: Meters,
     /// The part's id and the newest generation.
     latest: Mutex<(types::PartId, u64)>,
 }
@@ -62,12 +64,20 @@ impl Balancer {
             .build()
             .map_err(|error| format!("no runtime can be made: {error}"))?;
         let changed = Arc::new(Notify::new());
-        let supervisor = Supervisor { settings, changed, nodes: BTreeMap::new(), last: None, publish };
+        let meters = Meters::default();
+        let supervisor = Supervisor {
+            settings,
+            changed,
+            nodes: BTreeMap::new(),
+            last: None,
+            publish,
+            meters: meters.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name("supervisor".to_owned())
             .spawn(move || runtime.block_on(supervisor.run(plan, receiver)))
             .map_err(|error| format!("no thread can be started: {error}"))?;
-        Ok(Self { plans, thread, latest: Mutex::new((part.id.clone(), part.generation)) })
+        Ok(Self { plans, thread, meters, latest: Mutex::new((part.id.clone(), part.generation)) })
     }
 
     /// Takes over a newer part. Connections stay; what they carry next is done by the new part.
@@ -90,6 +100,11 @@ impl Balancer {
         self.plans.send(plan).map_err(|_| "the load balancer has ended".to_owned())
     }
 
+    /// What its nodes have counted.
+    pub fn usage(&self) -> LoadBalancerUsage {
+        self.meters.read()
+    }
+
     /// Which part it is.
     pub(crate) fn id(&self) -> types::PartId {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
@@ -109,6 +124,7 @@ struct Supervisor<P> {
     nodes: BTreeMap<String, Running>,
     last: Option<LoadBalancerStatus>,
     publish: P,
+    meters: Meters,
 }
 
 /// A node that runs.
@@ -176,7 +192,8 @@ impl<P: FnMut(LoadBalancerStatus)> Supervisor<P> {
     }
 
     fn start(&self, node: &Node, plan: &Plan) -> Running {
-        let mut ledger = Ledger::new(self.changed.clone());
+        let meter = self.meters.of(node);
+        let mut ledger = Ledger::new(self.changed.clone(), meter.clone());
         let (routing, receiver) = watch::channel(Arc::new(ledger.route(plan, Timestamp::now())));
         let report = Report::new(self.changed.clone());
         let keeper = Keeper {
@@ -185,6 +202,7 @@ impl<P: FnMut(LoadBalancerStatus)> Supervisor<P> {
             threads: self.settings.threads.max(1),
             grace: self.settings.grace,
             report: report.clone(),
+            meter,
         };
         Running { node: node.clone(), ledger, routing, report, keeper: tokio::spawn(keeper.run(receiver)) }
     }

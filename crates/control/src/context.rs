@@ -22,6 +22,8 @@ pub struct Settings {
     pub host_address: Ipv4Addr,
     /// Whether signatures are verified.
     pub auth: Auth,
+    /// How often the platform measures itself, in seconds: a minute on AWS.
+    pub metric_period: u32,
     /// Signs ECR's tokens and layer links; minted at first start.
     pub token_key: [u8; 32],
     /// The certificate of the local authority that signs AWS's names inside VPCs, PEM.
@@ -30,6 +32,13 @@ pub struct Settings {
     pub certificates: Vec<desired::Certificate>,
     /// Their private key, PEM.
     pub private_key: String,
+}
+
+impl Settings {
+    /// See [`Settings::metric_period`].
+    pub fn metric_period_seconds(&self) -> i64 {
+        i64::from(self.metric_period.max(1))
+    }
 }
 
 impl std::fmt::Debug for Settings {

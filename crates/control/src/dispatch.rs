@@ -71,7 +71,7 @@ impl Api {
                 return done(protocol.error(NO_SERVICE, &request_id, &error));
             }
         };
-        let (service, protocol) = (call.service, call.service.protocol());
+        let (service, protocol) = (call.service, call.input.protocol());
         let rows = self.store.snapshot();
         let context = match self.authenticate(&rows, request, service, &request_id) {
             Ok(context) => context,
@@ -120,17 +120,14 @@ impl Api {
                 let retry = retry_key(request, &context, operation);
                 let run = move |tx: &mut store::Tx| -> Result<(String, Vec<u8>), ApiError> {
                     if let Some(given) = retry.as_ref().and_then(|key| tx.get::<Answered>(key)) {
-                        return Ok((given.request_id.clone(), given.body.clone().into_bytes()));
+                        return Ok((given.request_id.clone(), given.bytes()));
                     }
                     if furnish {
                         default_vpc::furnish(tx, &context)?;
                     }
                     let body = handler(tx, &context, call.input)?;
                     if let Some(key) = retry {
-                        let text = String::from_utf8(body.clone())
-                            .map_err(|_| ApiError::internal("a response is not UTF-8"))?;
-                        let id = context.request_id.clone();
-                        tx.put(Answered { key, request_id: id, body: text, at: context.now });
+                        tx.put(Answered::new(key, context.request_id.clone(), &body, context.now));
                     }
                     Ok((context.request_id.clone(), body))
                 };
@@ -147,7 +144,7 @@ impl Api {
 
     /// The answer to a request whose body cannot be had whole: in the form of the service that its head names.
     pub fn refuse(&self, head: &http::request::Parts, error: &ApiError) -> Response<Bytes> {
-        let protocol = scoped_name(&head.headers, &head.uri).map_or(Protocol::AwsQuery, protocol_of);
+        let protocol = spoken(&head.headers, scoped_name(&head.headers, &head.uri).as_deref());
         protocol.error(NO_SERVICE, &request_id(), error)
     }
 
@@ -155,7 +152,7 @@ impl Api {
     fn call(&self, request: &Request<Bytes>) -> Result<Call, (Protocol, ApiError)> {
         let scoped = scoped_name(request.headers(), request.uri());
         let scope = scoped.as_deref().and_then(Service::from_name);
-        let guess = scoped.as_deref().map_or(Protocol::AwsQuery, protocol_of);
+        let guess = spoken(request.headers(), scoped.as_deref());
         if request.body().len() > LONGEST_BODY {
             let error = ApiError::new(
                 "RequestEntityTooLarge",
@@ -166,14 +163,23 @@ impl Api {
         }
         if let Some(target) = header(request.headers(), "x-amz-target") {
             let (version, action) = target.rsplit_once('.').unwrap_or(("", target));
+            if let Some(service) = Service::from_shape(version) {
+                let input = Input::document(Protocol::AwsJson10, request.body().clone());
+                return Ok(Call { service, action: action.to_owned(), input });
+            }
             let Some(service) = Service::from_version(version) else {
                 return Err((Protocol::AwsJson, unknown_service(target)));
             };
-            return Ok(Call {
-                service,
-                action: action.to_owned(),
-                input: Input::Json(request.body().clone()),
-            });
+            let input = Input::document(Protocol::AwsJson, request.body().clone());
+            return Ok(Call { service, action: action.to_owned(), input });
+        }
+        if guess == Protocol::RpcV2Cbor
+            && let Some((shape, action)) = operation_of(request.uri().path())
+        {
+            let service = Service::from_shape(shape).filter(|_| request.method() == Method::POST);
+            let Some(service) = service else { return Err((guess, unknown_service(shape))) };
+            let input = Input::document(guess, request.body().clone());
+            return Ok(Call { service, action: action.to_owned(), input });
         }
         if let Some(name) = scoped.as_deref().filter(|_| scope.is_none()) {
             return Err((guess, unknown_service(name)));
@@ -191,7 +197,7 @@ impl Api {
         }
         let parse = |protocol, body: &[u8]| match protocol {
             Protocol::Ec2Query => Tree::from_ec2_query(body),
-            Protocol::AwsQuery | Protocol::AwsJson => Tree::from_query(body),
+            _ => Tree::from_query(body),
         };
         let body = parameters(request);
         let wrap = |error: DecodeError| (guess, ApiError::from_decode(&error, guess, "the request"));
@@ -223,7 +229,7 @@ impl Api {
                 tree.take_text(name);
             }
         }
-        Ok(Call { service, action, input: Input::Tree(tree) })
+        Ok(Call { service, action, input: Input::tree(service.protocol(), tree) })
     }
 
     /// Who calls, from the request's signature.
@@ -235,9 +241,10 @@ impl Api {
         request_id: &str,
     ) -> Result<Context, ApiError> {
         let family = match service.protocol() {
-            Protocol::AwsQuery => Family::Query,
             Protocol::Ec2Query => Family::Ec2,
             Protocol::AwsJson => Family::Json,
+            // JSON 1.0 and CBOR keep the codes of awsQuery.
+            Protocol::AwsQuery | Protocol::AwsJson10 | Protocol::RpcV2Cbor => Family::Query,
         };
         let refuse = |refusal: Refusal| {
             let status = StatusCode::from_u16(refusal.status(family)).unwrap_or(StatusCode::FORBIDDEN);
@@ -333,6 +340,23 @@ fn scoped_name(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     service(&query.find(|(name, _)| name == "X-Amz-Credential")?.1)
 }
 
+/// Which protocol a request is in, as far as its headers and the service in its scope tell.
+fn spoken(headers: &HeaderMap, scoped: Option<&str>) -> Protocol {
+    if header(headers, "smithy-protocol") == Some("rpc-v2-cbor") {
+        return Protocol::RpcV2Cbor;
+    }
+    let target = header(headers, "x-amz-target").and_then(|target| target.split_once('.'));
+    if target.is_some_and(|(shape, _)| Service::from_shape(shape).is_some()) {
+        return Protocol::AwsJson10;
+    }
+    scoped.map_or(Protocol::AwsQuery, protocol_of)
+}
+
+/// The service's shape and the action in a path of RPC v2: `/service/<shape>/operation/<action>`.
+fn operation_of(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix("/service/")?.split_once("/operation/")
+}
+
 /// How a service's errors are written, as far as its name tells: of those that are not answered here, most that have
 /// no actions in a form speak JSON.
 fn protocol_of(name: impl AsRef<str>) -> Protocol {
@@ -374,7 +398,12 @@ fn unknown_service(what: &str) -> ApiError {
 }
 
 fn unknown_action(service: Service, action: &str) -> ApiError {
-    let reason = absent::REASONS.iter().find(|(name, _)| service == Service::Ec2 && *name == action);
+    let reasons = match service {
+        Service::Ec2 => absent::REASONS,
+        Service::CloudWatch => crate::cloudwatch::REASONS,
+        _ => &[],
+    };
+    let reason = reasons.iter().find(|(name, _)| *name == action);
     let message = format!(
         "The action {action} is not supported by Landfall for {}. {}",
         service.name(),
@@ -382,7 +411,7 @@ fn unknown_action(service: Service, action: &str) -> ApiError {
     );
     match service.protocol() {
         Protocol::AwsJson => ApiError::new("UnknownOperationException", message),
-        Protocol::AwsQuery | Protocol::Ec2Query => ApiError::new("InvalidAction", message),
+        _ => ApiError::new("InvalidAction", message),
     }
 }
 
@@ -401,7 +430,7 @@ fn authorize(
     if context.principal == Principal::Root && context.through.is_none() {
         return Ok(());
     }
-    let action = format!("{}:{}", operation.service.name(), operation.name);
+    let action = format!("{}:{}", operation.service.iam_prefix(), operation.name);
     // Every caller may ask who it is ("GetCallerIdentity": no permissions are required), if the way allows it.
     if operation.service == Service::Sts && operation.name == "GetCallerIdentity" {
         let asker = iam::Asker::of(context);
@@ -412,7 +441,7 @@ fn authorize(
     if operation.names_resources {
         return Ok(());
     }
-    if let (Service::Ecs, Input::Json(body)) = (operation.service, input) {
+    if let (Service::Ecs, Some(body)) = (operation.service, input.json()) {
         let resources = ecs::access::resources(context, operation.name, body);
         return iam::authorize_each(rows, context, &action, &resources);
     }

@@ -40,7 +40,14 @@ pub enum Handler {
 
 /// The request of an action from its body.
 pub(crate) fn decode<T: DeserializeOwned>(service: Service, name: &str, input: Input) -> Result<T, ApiError> {
-    input.decode().map_err(|error| ApiError::from_decode(&error, service.protocol(), name))
+    let protocol = input.protocol();
+    input.decode().map_err(|error| {
+        let mut error = ApiError::from_decode(&error, protocol, name);
+        if service == Service::AutoScaling && error.code == "InvalidParameterException" {
+            error.code = "ValidationException".into();
+        }
+        error
+    })
 }
 
 /// See [`Handler::Disk`].
@@ -58,9 +65,10 @@ macro_rules! read {
             name: stringify!($name),
             handler: $crate::operation::Handler::Read(|rows, context, input| {
                 const SERVICE: $crate::Service = $crate::Service::$service;
+                let protocol = input.protocol();
                 let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
                 let response = $handler(rows, context, request)?;
-                SERVICE.protocol().encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
+                protocol.encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
             }),
             names_resources: false,
         }
@@ -71,11 +79,12 @@ macro_rules! read {
             name: stringify!($name),
             handler: $crate::operation::Handler::Read(|rows, context, input| {
                 const SERVICE: $crate::Service = $crate::Service::$service;
+                let protocol = input.protocol();
                 let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
-                let action = format!("{}:{}", SERVICE.name(), stringify!($name));
+                let action = format!("{}:{}", SERVICE.iam_prefix(), stringify!($name));
                 $crate::iam::authorize_each(rows, context, &action, &$resources(rows, context, &request))?;
                 let response = $handler(rows, context, request)?;
-                SERVICE.protocol().encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
+                protocol.encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
             }),
             names_resources: true,
         }
@@ -92,9 +101,10 @@ macro_rules! write {
             name: stringify!($name),
             handler: $crate::operation::Handler::Write(|rows, context, input| {
                 const SERVICE: $crate::Service = $crate::Service::$service;
+                let protocol = input.protocol();
                 let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
                 let response = $handler(rows, context, request)?;
-                SERVICE.protocol().encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
+                protocol.encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
             }),
             names_resources: false,
         }
@@ -105,11 +115,12 @@ macro_rules! write {
             name: stringify!($name),
             handler: $crate::operation::Handler::Write(|rows, context, input| {
                 const SERVICE: $crate::Service = $crate::Service::$service;
+                let protocol = input.protocol();
                 let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
-                let action = format!("{}:{}", SERVICE.name(), stringify!($name));
+                let action = format!("{}:{}", SERVICE.iam_prefix(), stringify!($name));
                 $crate::iam::authorize_each(rows, context, &action, &$resources(rows, context, &request))?;
                 let response = $handler(rows, context, request)?;
-                SERVICE.protocol().encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
+                protocol.encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
             }),
             names_resources: true,
         }
@@ -125,9 +136,10 @@ macro_rules! disk {
             name: stringify!($name),
             handler: $crate::operation::Handler::Disk(|rows, context, events, input| {
                 const SERVICE: $crate::Service = $crate::Service::$service;
+                let protocol = input.protocol();
                 let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
                 let response = $handler(rows, context, events, request)?;
-                SERVICE.protocol().encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
+                protocol.encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
             }),
             names_resources: true,
         }

@@ -48,7 +48,15 @@ impl Service {
         Service::ServiceDiscovery,
     ];
 
-    /// The name in a credential scope, in ARNs and in IAM actions.
+    /// What stands before the colon in IAM's actions.
+    pub const fn iam_prefix(self) -> &'static str {
+        match self {
+            Service::CloudWatch => "cloudwatch",
+            other => other.name(),
+        }
+    }
+
+    /// The name in a credential scope; but for CloudWatch, in ARNs and IAM actions too.
     pub const fn name(self) -> &'static str {
         match self {
             Service::Ec2 => "ec2",
@@ -75,7 +83,7 @@ impl Service {
         }
     }
 
-    /// How its requests are written.
+    /// How its requests are written, by clients that know but one way. See [`Service::shape`].
     pub const fn protocol(self) -> Protocol {
         match self {
             Service::Ec2 => Protocol::Ec2Query,
@@ -108,6 +116,15 @@ impl Service {
         }
     }
 
+    /// The name of its Smithy shape, where it also speaks JSON 1.0 and CBOR with it besides its
+    /// [`Service::protocol`]: what stands in the path, or before the action in `X-Amz-Target`.
+    pub const fn shape(self) -> Option<&'static str> {
+        match self {
+            Service::CloudWatch => Some("GraniteServiceVersion20100801"),
+            _ => None,
+        }
+    }
+
     /// The namespace of its XML documents; empty for JSON.
     pub const fn xmlns(self) -> &'static str {
         match self {
@@ -134,6 +151,11 @@ impl Service {
     /// The service of a name in a credential scope.
     pub fn from_name(name: &str) -> Option<Service> {
         Self::ALL.into_iter().find(|service| service.name() == name)
+    }
+
+    /// The service of a Smithy shape.
+    pub fn from_shape(shape: &str) -> Option<Service> {
+        Self::ALL.into_iter().find(|service| service.shape() == Some(shape))
     }
 
     /// The service of a version in a query request, or of a target's prefix.

@@ -27,6 +27,7 @@ pub(crate) fn settings() -> Settings {
         listen: "127.0.0.1:4566".parse().unwrap(),
         host_address: Ipv4Addr::LOCALHOST,
         auth: Auth::Off,
+        metric_period: 60,
         token_key: [7; 32],
         ca_certificate: String::new(),
         certificates: Vec::new(),
@@ -62,7 +63,7 @@ impl Fixture {
                 request = request.header("x-amz-target", format!("{}.{action}", service.version()));
                 body.to_owned()
             }
-            wire::Protocol::AwsQuery | wire::Protocol::Ec2Query => {
+            _ => {
                 let and = if body.is_empty() { "" } else { "&" };
                 format!("Action={action}&Version={}{and}{body}", service.version())
             }
@@ -74,6 +75,20 @@ impl Fixture {
         let id = response.headers()["x-amzn-requestid"].to_str().unwrap().to_owned();
         let text = String::from_utf8(response.body().to_vec()).unwrap();
         (response.status().as_u16(), text.replace(&id, "ID"))
+    }
+
+    /// Calls CloudWatch with a document of JSON 1.0; `target` is the header.
+    pub(crate) fn json(&self, target: &str, body: &str) -> (u16, String) {
+        let credential = "AKIATEST/20260101/ap-northeast-2/monitoring/aws4_request";
+        let signed = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0");
+        let request = Request::builder().method("POST").uri("/").header("host", "localhost");
+        let request = request.header("authorization", signed).header("x-amz-target", target);
+        let (send, receive) = mpsc::channel();
+        let request = request.body(Bytes::from(body.to_owned())).unwrap();
+        self.api.answer(&request, move |response| send.send(response).unwrap());
+        let response = receive.recv().unwrap();
+        assert_eq!(response.headers()["content-type"], "application/x-amz-json-1.0");
+        (response.status().as_u16(), String::from_utf8(response.body().to_vec()).unwrap())
     }
 
     /// As [`Fixture::call`]; the call must succeed.

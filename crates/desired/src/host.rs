@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use types::PartId;
 
-use crate::{Observed, Part};
+use crate::{Observed, Part, Usage};
 
 /// Why a machine did not take what it was told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,4 +36,10 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// When the machine does not answer or refuses.
     fn parts(&self) -> Result<Vec<PartId>, HostError>;
+
+    /// What tasks and load balancers have used until now.
+    ///
+    /// # Errors
+    /// When the machine does not answer or refuses.
+    fn usage(&self) -> Result<Usage, HostError>;
 }

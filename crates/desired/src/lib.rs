@@ -11,6 +11,7 @@ mod names;
 mod observed;
 pub mod role;
 mod task;
+mod usage;
 mod vpc;
 
 pub use edge::{
@@ -33,6 +34,7 @@ pub use task::{
     LogDestination, LogMode, PullIdentity, RoleSession, Secret, Task, TaskMetadata, Tmpfs, VolumeMount,
     tasks_cgroup,
 };
+pub use usage::{GroupUsage, LoadBalancerUsage, NodeUsage, TaskUsage, Usage};
 pub use vpc::{
     GatewayEndpoint, Interface, InterfaceKind, NetworkAcl, NetworkAclEntry, Peer, PeerGroup, Peering, Ports,
     PrefixList, Protocol, Route, RouteTable, RouteTarget, Rule, SecurityGroup, Subnet, Vpc,

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use types::PartId;
 
 use crate::message::{Frames, MessageError, decode, encode};
-use crate::{Observation, Observed, Part};
+use crate::{LoadBalancerUsage, Observation, Observed, Part};
 
 /// What a role is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub enum Request {
         /// How long to wait.
         timeout: Duration,
     },
+    /// Tell what was counted since the process began.
+    Usage,
     /// End in good order. A shim stops its task first.
     Stop,
 }
@@ -47,6 +49,8 @@ pub enum Reply {
     Done,
     /// The news.
     Observed(Observed),
+    /// What was counted.
+    Usage(LoadBalancerUsage),
     /// Not done, and why.
     Refused(String),
 }
@@ -164,7 +168,7 @@ impl RoleDir {
         let stream = UnixStream::connect(self.socket()).map_err(Self::file(self.socket()))?;
         let wait = match request {
             Request::Observe { timeout, .. } => patience + *timeout,
-            Request::Apply(_) | Request::Stop => patience,
+            Request::Apply(_) | Request::Usage | Request::Stop => patience,
         };
         stream.set_read_timeout(Some(wait)).map_err(Self::file(self.socket()))?;
         stream.set_write_timeout(Some(patience)).map_err(Self::file(self.socket()))?;
@@ -250,6 +254,20 @@ pub fn answer(
     apply: impl Fn(Part) -> Result<(), String> + Send + Sync + 'static,
     stop: impl Fn() + Send + Sync + 'static,
 ) -> Result<(), RoleError> {
+    answer_counting(dir, news, apply, stop, || None)
+}
+
+/// As [`answer`]; `usage` gives a load balancer's counters.
+///
+/// # Errors
+/// As [`answer`].
+pub fn answer_counting(
+    dir: &RoleDir,
+    news: News,
+    apply: impl Fn(Part) -> Result<(), String> + Send + Sync + 'static,
+    stop: impl Fn() + Send + Sync + 'static,
+    usage: impl Fn() -> Option<LoadBalancerUsage> + Send + Sync + 'static,
+) -> Result<(), RoleError> {
     let path = dir.socket();
     match std::fs::remove_file(&path) {
         Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
@@ -260,7 +278,7 @@ pub fn answer(
     let listener = UnixListener::bind(&path).map_err(RoleDir::file(path.clone()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
         .map_err(RoleDir::file(path.clone()))?;
-    let handlers = Arc::new((apply, stop));
+    let handlers = Arc::new((apply, stop, usage));
     let accept = move || {
         for stream in listener.incoming().flatten() {
             let trusted = getsockopt(&stream, PeerCredentials)
@@ -278,6 +296,10 @@ pub fn answer(
                             Err(why) => Reply::Refused(why),
                         },
                         Request::Observe { after, timeout } => Reply::Observed(news.observe(after, timeout)),
+                        Request::Usage => match handlers.2() {
+                            Some(usage) => Reply::Usage(usage),
+                            None => Reply::Refused("this role counts nothing".to_owned()),
+                        },
                         Request::Stop => {
                             handlers.1();
                             Reply::Done

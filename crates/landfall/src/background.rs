@@ -25,10 +25,18 @@ pub struct Options {
     pub account: Option<AccountId>,
     /// Whether signatures are verified.
     pub verify: bool,
+    /// How often the platform measures itself, in seconds.
+    #[serde(default = "minute")]
+    pub metric_period: u32,
     /// Whether to turn the way to the real network on or off at the start. It is kept in the store: who starts `serve`
     /// again does not say it again.
     #[serde(skip)]
     pub internet: Option<bool>,
+}
+
+/// The period of AWS's metrics.
+pub(crate) fn minute() -> u32 {
+    60
 }
 
 impl From<&ServeArgs> for Options {
@@ -38,6 +46,7 @@ impl From<&ServeArgs> for Options {
             host_address: args.host_address,
             account: args.account.clone(),
             verify: args.auth == Switch::On,
+            metric_period: args.metric_period,
             internet: args.internet.map(|switch| switch == Switch::On),
         }
     }
@@ -50,6 +59,7 @@ impl From<&Status> for Options {
             host_address: status.host_address,
             account: AccountId::new(&status.account).ok(),
             verify: status.verify,
+            metric_period: status.metric_period,
             internet: None,
         }
     }
@@ -256,6 +266,9 @@ fn difference(asked: &Options, running: &Options) -> Option<String> {
     if running.verify != asked.verify {
         return Some(format!("--auth {}", if running.verify { "on" } else { "off" }));
     }
+    if running.metric_period != asked.metric_period {
+        return Some(format!("--metric-period {}", running.metric_period));
+    }
     match (&asked.account, &running.account) {
         (Some(asked), Some(running)) if asked != running => Some(format!("account {running}")),
         _ => None,
@@ -366,6 +379,7 @@ mod tests {
             host_address: Ipv4Addr::LOCALHOST,
             account: None,
             verify: true,
+            metric_period: 60,
             internet: None,
         };
         let account = Some(AccountId::new("000000000001").unwrap());

@@ -242,10 +242,19 @@ pub struct ServeArgs {
     /// Whether signatures are verified; `off` is for tools that sign with anything
     #[arg(long, default_value = "on")]
     pub auth: Switch,
+    /// How often services measure themselves, in seconds: less than AWS's minute for trying out scaling
+    #[arg(long, default_value = "60", value_name = "SECONDS", value_parser = metric_period)]
+    pub metric_period: u32,
     /// Whether what leaves a VPC through an internet gateway goes on to the real network; stays as it was if not said,
     /// off at first
     #[arg(long)]
     pub internet: Option<Switch>,
+}
+
+/// A period that fits into minutes, so that a minute's points are whole.
+fn metric_period(text: &str) -> Result<u32, String> {
+    let seconds = text.parse().ok().filter(|seconds| matches!(seconds, 1 | 2 | 5 | 10 | 20 | 30 | 60));
+    seconds.ok_or_else(|| "1, 2, 5, 10, 20, 30 or 60 seconds".to_owned())
 }
 
 /// On or off.

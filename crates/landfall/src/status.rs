@@ -38,6 +38,9 @@ pub struct Status {
     pub host_address: Ipv4Addr,
     /// Whether signatures are verified.
     pub verify: bool,
+    /// How often the platform measures itself, in seconds.
+    #[serde(default = "crate::background::minute")]
+    pub metric_period: u32,
     /// Whether what leaves a VPC through an internet gateway goes on to the real network.
     pub internet: bool,
     /// The account.
@@ -364,6 +367,7 @@ pub fn gather(rows: &Snapshot, settings: &Settings, machine: &Machine) -> Status
         listen: settings.listen,
         host_address: settings.host_address,
         verify: settings.auth == Auth::Verify,
+        metric_period: settings.metric_period,
         internet: control::internet::is_on(rows),
         account: settings.account.to_string(),
         pid: std::process::id(),

@@ -17,12 +17,14 @@ pub struct ApiError {
     pub message: String,
     /// The HTTP status.
     pub status: StatusCode,
+    /// The name of the error's shape, where it differs from the code.
+    shape: Option<&'static str>,
 }
 
 impl ApiError {
     /// An error of the client's, HTTP status 400.
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), status: StatusCode::BAD_REQUEST }
+        Self { code: code.into(), message: message.into(), status: StatusCode::BAD_REQUEST, shape: None }
     }
 
     /// The same error with another HTTP status.
@@ -30,6 +32,19 @@ impl ApiError {
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
+    }
+
+    /// The same error as its model names it, where that is not its code: `InvalidParameterValueException` for
+    /// `InvalidParameterValue`.
+    #[must_use]
+    pub fn with_shape(mut self, shape: &'static str) -> Self {
+        self.shape = Some(shape);
+        self
+    }
+
+    /// The name of its shape.
+    pub fn shape(&self) -> &str {
+        self.shape.unwrap_or(&self.code)
     }
 
     /// A failure of Landfall's own, HTTP status 500.
@@ -62,14 +77,17 @@ impl ApiError {
                 })
                 .collect::<Vec<_>>()
                 .join("."),
-            Protocol::AwsQuery | Protocol::AwsJson => member.to_owned(),
+            _ => member.to_owned(),
         };
         match (error, protocol) {
             (DecodeError::Missing { member }, Protocol::Ec2Query) => Self::new(
                 "MissingParameter",
                 format!("The request must contain the parameter {}", spelled(member)),
             ),
-            (DecodeError::Missing { member }, Protocol::AwsQuery) => Self::new(
+            (
+                DecodeError::Missing { member },
+                Protocol::AwsQuery | Protocol::AwsJson10 | Protocol::RpcV2Cbor,
+            ) => Self::new(
                 "ValidationError",
                 format!(
                     "1 validation error detected: Value null at '{}' failed to satisfy constraint: Member must not be null",
@@ -89,7 +107,10 @@ impl ApiError {
                     spelled(member)
                 ),
             ),
-            (DecodeError::Unknown { member }, Protocol::AwsQuery) => Self::new(
+            (
+                DecodeError::Unknown { member },
+                Protocol::AwsQuery | Protocol::AwsJson10 | Protocol::RpcV2Cbor,
+            ) => Self::new(
                 "ValidationError",
                 format!("The parameter {member} is not supported by Landfall for {action}"),
             ),
@@ -116,7 +137,7 @@ impl ApiError {
                 if protocol == Protocol::AwsJson { "InvalidParameterException" } else { "ValidationError" },
                 format!("Value '{value}' at '{}' is not valid", member.as_deref().unwrap_or("unknown")),
             ),
-            (DecodeError::Malformed(why), Protocol::AwsJson) => {
+            (DecodeError::Malformed(why), Protocol::AwsJson | Protocol::AwsJson10 | Protocol::RpcV2Cbor) => {
                 Self::new("SerializationException", why.clone())
             }
             (DecodeError::Malformed(why), _) => Self::new("MalformedQueryString", why.clone()),

@@ -1,14 +1,17 @@
 //! AWS's protocols and SigV4: bytes to plain serde structs and back. Knows no service.
 //!
-//! awsQuery and ec2Query requests become a [`Tree`] first; one serde deserializer walks it. awsJson is serde_json's.
-//! Responses go through one XML serializer or serde_json. Nothing here does IO.
+//! awsQuery and ec2Query requests become a [`Tree`] first; one serde deserializer walks it. awsJson is serde_json's, and
+//! CBOR is read as the JSON document that says the same. Responses go through one XML serializer, serde_json or
+//! ciborium. Nothing here does IO.
 
+mod cbor;
 mod decode;
 mod error;
 mod only_default;
 mod protocol;
 pub mod sigv4;
 
+mod time;
 mod tree;
 mod xml;
 
@@ -16,6 +19,7 @@ pub use decode::DecodeError;
 pub use error::ApiError;
 pub use only_default::{DocumentedDefault, Empty, False, OnlyDefault, True};
 pub use protocol::{Input, Protocol};
+pub use time::{Entries, Time};
 pub use tree::Tree;
 pub use xml::{XmlError, ec2_response, escape, query_response};
 

@@ -1,4 +1,6 @@
-//! The three protocols: how a request's body is read, a response's and an error's written.
+//! The protocols: how a request's body is read, a response's and an error's written.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -6,6 +8,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::cbor;
 use crate::decode::DecodeError;
 use crate::error::ApiError;
 use crate::tree::Tree;
@@ -20,32 +23,68 @@ pub enum Protocol {
     Ec2Query,
     /// JSON both ways, the action in a header: ECS, ECR.
     AwsJson,
+    /// As [`Protocol::AwsJson`], version 1.0, of a service whose errors keep the codes of awsQuery: CloudWatch.
+    AwsJson10,
+    /// CBOR both ways, the action in the path, with the same errors: CloudWatch.
+    RpcV2Cbor,
 }
 
-/// A request's body, taken apart as far as the protocol goes without knowing the action's shape.
+/// A request's body, taken apart as far as its protocol goes without knowing the action's shape.
 #[derive(Debug, Clone)]
-pub enum Input {
-    /// awsQuery and ec2Query, without `Action` and `Version`.
+pub struct Input {
+    protocol: Protocol,
+    body: Body,
+}
+
+#[derive(Debug, Clone)]
+enum Body {
     Tree(Tree),
-    /// awsJson.
-    Json(Bytes),
+    Document(Bytes),
 }
 
 impl Input {
+    /// The tree of a request in awsQuery or ec2Query, without `Action` and `Version`.
+    pub fn tree(protocol: Protocol, tree: Tree) -> Self {
+        Self { protocol, body: Body::Tree(tree) }
+    }
+
+    /// The document of a request in JSON or CBOR.
+    pub fn document(protocol: Protocol, body: Bytes) -> Self {
+        Self { protocol, body: Body::Document(body) }
+    }
+
+    /// The protocol that the client speaks: a service may know several.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// The document of a request in JSON.
+    pub fn json(&self) -> Option<&Bytes> {
+        match &self.body {
+            Body::Document(body) if self.protocol != Protocol::RpcV2Cbor => Some(body),
+            _ => None,
+        }
+    }
+
     /// Reads the action's request struct.
     ///
     /// # Errors
     /// When a member is missing, unknown or of another form.
     pub fn decode<T: DeserializeOwned>(self) -> Result<T, DecodeError> {
-        match self {
-            Input::Tree(tree) => tree.decode(),
-            Input::Json(body) => {
+        match (self.body, self.protocol) {
+            (Body::Tree(tree), _) => tree.decode(),
+            (Body::Document(body), Protocol::RpcV2Cbor) => {
+                let document = cbor::to_json(&body)?;
+                if document.is_array() {
+                    return Err(no_object());
+                }
+                serde_path_to_error::deserialize(document).map_err(|error| DecodeError::from_json(&error))
+            }
+            (Body::Document(body), _) => {
                 let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
                 // serde would take a list for a struct's members in their order.
                 if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-                    return Err(DecodeError::Malformed(
-                        "a list stands where an object is expected".to_owned(),
-                    ));
+                    return Err(no_object());
                 }
                 let mut json = serde_json::Deserializer::from_slice(body);
                 let request =
@@ -57,13 +96,24 @@ impl Input {
     }
 }
 
+fn no_object() -> DecodeError {
+    DecodeError::Malformed("a list stands where an object is expected".to_owned())
+}
+
 impl Protocol {
     fn content_type(self) -> &'static str {
         match self {
             Protocol::AwsQuery => "text/xml",
             Protocol::Ec2Query => "text/xml;charset=UTF-8",
             Protocol::AwsJson => "application/x-amz-json-1.1",
+            Protocol::AwsJson10 => "application/x-amz-json-1.0",
+            Protocol::RpcV2Cbor => "application/cbor",
         }
+    }
+
+    /// Whether errors carry awsQuery's code in a header of their own, beside the name of their shape.
+    fn keeps_query_codes(self) -> bool {
+        matches!(self, Protocol::AwsJson10 | Protocol::RpcV2Cbor)
     }
 
     /// Writes an action's response body.
@@ -84,7 +134,8 @@ impl Protocol {
             Protocol::Ec2Query => {
                 xml::ec2_response(action, xmlns, request_id, response).map(String::into_bytes)
             }
-            Protocol::AwsJson => {
+            Protocol::RpcV2Cbor => return cbor::write(response).map_err(ApiError::internal),
+            Protocol::AwsJson | Protocol::AwsJson10 => {
                 return serde_json::to_vec(response).map_err(|error| ApiError::internal(error.to_string()));
             }
         };
@@ -111,8 +162,14 @@ impl Protocol {
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{code}</Code>\
                  <Message>{message}</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>"
             ),
-            Protocol::AwsJson => {
-                serde_json::json!({ "__type": error.code, "message": error.message }).to_string()
+            Protocol::AwsJson | Protocol::AwsJson10 => {
+                serde_json::json!({ "__type": error.shape(), "message": error.message }).to_string()
+            }
+            Protocol::RpcV2Cbor => {
+                let document = BTreeMap::from([("__type", error.shape()), ("message", &*error.message)]);
+                // A map of texts has a form in CBOR.
+                let body = cbor::write(&document).unwrap_or_default();
+                return self.with_query_code(error, fault, self.response(error.status, request_id, body));
             }
         };
         let mut response = self.response(error.status, request_id, body.into_bytes());
@@ -120,6 +177,21 @@ impl Protocol {
             && let Ok(code) = HeaderValue::from_str(&error.code)
         {
             response.headers_mut().insert("x-amzn-errortype", code);
+        }
+        self.with_query_code(error, fault, response)
+    }
+
+    /// "awsQueryCompatible trait": the code that an awsQuery client knows, in a header.
+    fn with_query_code(
+        self,
+        error: &ApiError,
+        fault: &str,
+        mut response: Response<Bytes>,
+    ) -> Response<Bytes> {
+        if self.keeps_query_codes()
+            && let Ok(code) = HeaderValue::from_str(&format!("{};{fault}", error.code))
+        {
+            response.headers_mut().insert("x-amzn-query-error", code);
         }
         response
     }
@@ -129,6 +201,9 @@ impl Protocol {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
+        if self == Protocol::RpcV2Cbor {
+            headers.insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+        }
         if let Ok(id) = HeaderValue::from_str(request_id) {
             headers.insert("x-amzn-requestid", id);
         }

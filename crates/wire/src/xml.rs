@@ -6,6 +6,7 @@
 use std::fmt::{self, Write};
 
 use serde::ser::{self, Impossible, Serialize};
+use types::Timestamp;
 
 /// Why a value has no XML form. An error of the program, never of the request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -100,6 +101,31 @@ impl<'a> Element<'a> {
         Ok(())
     }
 
+    /// Seconds since 1970, as ISO 8601.
+    #[allow(clippy::cast_possible_truncation, reason = "the seconds come from milliseconds in 64 bits")]
+    fn time<T: Serialize + ?Sized>(self, seconds: &T) -> Result<(), XmlError> {
+        let seconds = serde_json::to_value(seconds).ok().and_then(|value| value.as_f64());
+        let seconds = seconds.ok_or_else(|| XmlError("a time is no number".to_owned()))?;
+        self.text(&Timestamp::from_millis((seconds * 1000.0).round() as i64).iso())
+    }
+
+    /// A map of scalars, as awsQuery writes it: `<entry><key/><value/></entry>`.
+    fn entries<T: Serialize + ?Sized>(self, map: &T) -> Result<(), XmlError> {
+        let Ok(serde_json::Value::Object(map)) = serde_json::to_value(map) else {
+            return Err(XmlError("a map has keys that are no text".to_owned()));
+        };
+        let mut fields = self.open();
+        for (key, value) in map {
+            push(fields.out, format_args!("<entry>"));
+            fields.field("key", &key)?;
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            fields.field("value", &value)?;
+            push(fields.out, format_args!("</entry>"));
+        }
+        fields.finish();
+        Ok(())
+    }
+
     /// Opens the element; the empty name stands for an envelope that is open already.
     fn open(self) -> Fields<'a> {
         if self.name.is_empty() {
@@ -177,10 +203,14 @@ impl<'a> ser::Serializer for Element<'a> {
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
-        _: &'static str,
+        name: &'static str,
         value: &T,
     ) -> Result<(), XmlError> {
-        value.serialize(self)
+        match name {
+            crate::time::TIME => self.time(value),
+            crate::time::ENTRIES => self.entries(value),
+            _ => value.serialize(self),
+        }
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Fields<'a>, XmlError> {

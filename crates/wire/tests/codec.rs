@@ -69,9 +69,9 @@ struct Network {
 
 fn check<T: DeserializeOwned + Debug>(protocol: Protocol, body: &str, want: &Expect) {
     let tree = match protocol {
-        Protocol::Ec2Query => Tree::from_ec2_query(body.as_bytes()).map(Input::Tree),
-        Protocol::AwsQuery => Tree::from_query(body.as_bytes()).map(Input::Tree),
-        Protocol::AwsJson => Ok(Input::Json(Bytes::copy_from_slice(body.as_bytes()))),
+        Protocol::Ec2Query => Tree::from_ec2_query(body.as_bytes()).map(|tree| Input::tree(protocol, tree)),
+        Protocol::AwsQuery => Tree::from_query(body.as_bytes()).map(|tree| Input::tree(protocol, tree)),
+        _ => Ok(Input::document(protocol, Bytes::copy_from_slice(body.as_bytes()))),
     };
     let got = match tree.and_then(Input::decode::<T>) {
         Ok(request) => format!("{request:?}"),
@@ -280,6 +280,117 @@ proptest! {
                 }
             }
         }
-        let _ = Input::Json(Bytes::from(body)).decode::<CreateServiceRequest>();
+        let _ = Input::document(Protocol::AwsJson, Bytes::from(body)).decode::<CreateServiceRequest>();
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Point {
+    timestamp: wire::Time,
+    value: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period: Option<i64>,
+}
+
+fn cbor<T: Serialize>(value: &T) -> Bytes {
+    let mut body = Vec::new();
+    ciborium::into_writer(value, &mut body).expect("a value that has a form in CBOR");
+    Bytes::from(body)
+}
+
+fn check_cbor(body: Bytes, want: &Expect) {
+    let got = match Input::document(Protocol::RpcV2Cbor, body).decode::<Point>() {
+        Ok(request) => format!("{request:?}"),
+        Err(error) => ApiError::from_decode(&error, Protocol::RpcV2Cbor, "Act").to_string(),
+    };
+    want.assert_eq(&got);
+}
+
+#[test]
+fn a_timestamp_has_each_protocol_s_form_on_the_way_out_and_in() {
+    let point = Point {
+        timestamp: types::Timestamp::from_millis(1_700_000_000_500).into(),
+        value: 2.5,
+        period: None,
+    };
+    let json = Protocol::AwsJson10.encode("Act", "", "id", &point).unwrap();
+    assert_eq!(String::from_utf8(json.clone()).unwrap(), r#"{"Timestamp":1700000000.5,"Value":2.5}"#);
+    let xml = Protocol::AwsQuery.encode("Act", "x", "id", &point).unwrap();
+    assert!(String::from_utf8(xml).unwrap().contains("<Timestamp>2023-11-14T22:13:20.500Z</Timestamp>"));
+    let body = Protocol::RpcV2Cbor.encode("Act", "", "id", &point).unwrap();
+    // A map whose first value is tag 1 and a double.
+    assert!(body.windows(3).any(|bytes| bytes == [b'p', 0xc1, 0xfb]), "{body:x?}");
+    let same =
+        |input: Input| assert_eq!(format!("{:?}", input.decode::<Point>().unwrap()), format!("{point:?}"));
+    same(Input::document(Protocol::RpcV2Cbor, Bytes::from(body)));
+    same(Input::document(Protocol::AwsJson10, Bytes::from(json)));
+    let tree = Tree::from_query(b"Timestamp=2023-11-14T22%3A13%3A20.5Z&Value=2.5").unwrap();
+    same(Input::tree(Protocol::AwsQuery, tree));
+    let tree = Tree::from_query(b"Timestamp=2023-11-15T07%3A13%3A20.5%2B09%3A00&Value=2.5").unwrap();
+    same(Input::tree(Protocol::AwsQuery, tree));
+}
+
+#[test]
+fn what_does_not_fit_in_cbor_is_named_as_in_a_form() {
+    use serde_json::json;
+    check_cbor(
+        cbor(&json!({ "Timestamp": 1, "Value": 1, "Period": 60 })),
+        &expect!["Point { timestamp: Time(Timestamp(1000)), value: 1.0, period: Some(60) }"],
+    );
+    check_cbor(
+        cbor(&json!({ "Timestamp": 1, "Value": 1, "Colour": "red" })),
+        &expect!["ValidationError: The parameter Colour is not supported by Landfall for Act"],
+    );
+    check_cbor(
+        cbor(&json!({ "Timestamp": 1 })),
+        &expect![
+            "ValidationError: 1 validation error detected: Value null at 'value' failed to satisfy constraint: Member must not be null"
+        ],
+    );
+    check_cbor(
+        cbor(&std::collections::BTreeMap::from([("Timestamp", 1.0), ("Value", f64::NAN)])),
+        &expect![[r#"SerializationException: Value: invalid type: string "NaN", expected f64"#]],
+    );
+    check_cbor(Bytes::from_static(b"\xff\xff"), &expect!["SerializationException: the body is not CBOR"]);
+    check_cbor(
+        cbor(&json!([1])),
+        &expect!["SerializationException: a list stands where an object is expected"],
+    );
+}
+
+#[test]
+fn an_error_in_cbor_names_its_shape_and_keeps_the_code_of_awsquery() {
+    let error = ApiError::new("InvalidParameterValue", "no").with_shape("InvalidParameterValueException");
+    let response = Protocol::RpcV2Cbor.error("", "id", &error);
+    assert_eq!(response.status(), 400);
+    assert_eq!(response.headers()["smithy-protocol"], "rpc-v2-cbor");
+    assert_eq!(response.headers()["x-amzn-query-error"], "InvalidParameterValue;Sender");
+    let body: std::collections::BTreeMap<String, String> =
+        ciborium::from_reader(response.body().as_ref()).unwrap();
+    assert_eq!(body["__type"], "InvalidParameterValueException");
+    assert_eq!(body["message"], "no");
+}
+
+#[test]
+fn a_map_of_a_response_has_entries_in_xml() {
+    #[derive(Serialize)]
+    struct Answer {
+        statistics: wire::Entries<f64>,
+    }
+    let answer = Answer { statistics: wire::Entries([("p99".to_owned(), 1.5)].into()) };
+    let xml = String::from_utf8(Protocol::AwsQuery.encode("Act", "x", "id", &answer).unwrap()).unwrap();
+    assert!(
+        xml.contains("<statistics><entry><key>p99</key><value>1.5</value></entry></statistics>"),
+        "{xml}"
+    );
+    let json = String::from_utf8(Protocol::AwsJson10.encode("Act", "", "id", &answer).unwrap()).unwrap();
+    assert_eq!(json, r#"{"statistics":{"p99":1.5}}"#);
+}
+
+proptest! {
+    #[test]
+    fn no_cbor_makes_the_decoder_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Input::document(Protocol::RpcV2Cbor, Bytes::from(body)).decode::<Point>();
     }
 }

@@ -1,6 +1,7 @@
 //! An HTTP server that sends back what it is sent, in the standard library alone.
 //!
-//! `GET /peer` answers who connects: the TCP peer's address and the X-Forwarded-For header. Any other request's body
+//! `GET /burn` keeps a processor busy for a while and answers the address that was reached, so that a service can be seen
+//! to follow its load. `GET /peer` answers who connects: the TCP peer's address and the X-Forwarded-For header. Any other request's body
 //! comes back as it is. SIGTERM ends it once the requests at hand are answered.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -74,6 +75,15 @@ fn answer(stream: TcpStream, peer: &str) -> std::io::Result<()> {
     }
 }
 
+/// Counts for a twentieth of a second.
+fn burn() {
+    let begun = Instant::now();
+    let mut count = 0_u64;
+    while begun.elapsed() < Duration::from_millis(50) {
+        count = std::hint::black_box(count.wrapping_mul(31).wrapping_add(7));
+    }
+}
+
 /// Answers one request; gives whether the connection stays open.
 fn exchange(
     request_line: &str,
@@ -106,9 +116,14 @@ fn exchange(
     let path = request_line.split(' ').nth(1).unwrap_or("/");
     let keep = keep && !ENDING.load(Ordering::SeqCst);
     let connection = if keep { "keep-alive" } else { "close" };
-    if path == "/peer" {
+    if path == "/peer" || path == "/burn" {
         std::io::copy(&mut reader.by_ref().take(length), &mut std::io::sink())?;
-        let body = format!("peer {peer}\nx-forwarded-for {forwarded}\n");
+        let body = if path == "/burn" {
+            burn();
+            format!("{}\n", writer.local_addr()?.ip())
+        } else {
+            format!("peer {peer}\nx-forwarded-for {forwarded}\n")
+        };
         write!(
             writer,
             "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: {connection}\r\n\r\n{body}",

@@ -21,6 +21,7 @@ use super::Worker;
 use crate::client_io::ClientIo;
 use crate::forward::{self, Client};
 use crate::headers::{LONGEST_LINE, LONGEST_REQUEST_HEAD};
+use crate::meter::Open;
 
 /// The most client connections of one thread; further ones wait in the kernel's queue.
 const MOST_CLIENTS: usize = 8192;
@@ -102,10 +103,10 @@ fn welcome(
     closing: watch::Receiver<()>,
 ) {
     worker.clients.set(worker.clients.get() + 1);
-    let counted = Counted(worker.clone());
+    let (counted, open) = (Counted(worker.clone()), Open::new(&worker.meter));
     spawn_local(async move {
         serve(&counted.0, stream, peer, port, closing).await;
-        drop(counted);
+        drop((open, counted));
     });
 }
 
@@ -139,7 +140,7 @@ async fn serve(
         .auto_date_header(false)
         .max_header_size(LONGEST_REQUEST_HEAD + LONGEST_LINE)
         .max_buf_size(LONGEST_REQUEST_HEAD + LONGEST_LINE)
-        .serve_connection(ClientIo::new(stream, idle, answering), service)
+        .serve_connection(ClientIo::new(stream, idle, answering, worker.meter.clone()), service)
         .with_upgrades();
     tokio::pin!(connection);
     // Errors are the client's: there is nobody left to tell.

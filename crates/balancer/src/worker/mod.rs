@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::health::Checks;
+use crate::meter::Meter;
 use crate::pool::Pool;
 use crate::routing::Routing;
 use crate::status::WorkerView;
@@ -32,6 +33,8 @@ pub(crate) struct Worker {
     pub(crate) address: Ipv4Addr,
     /// The connections to targets.
     pub(crate) pool: Rc<Pool>,
+    /// What the node counts with.
+    pub(crate) meter: Arc<Meter>,
     routing: RefCell<Arc<Routing>>,
     random: Cell<u64>,
     clients: Cell<usize>,
@@ -71,6 +74,8 @@ pub(crate) struct Orders {
     pub(crate) halt: watch::Receiver<bool>,
     /// How long requests in flight may last at the end.
     pub(crate) grace: Duration,
+    /// What the node counts with.
+    pub(crate) meter: Arc<Meter>,
 }
 
 /// Runs until told to end. `report` is told what the thread is at.
@@ -79,6 +84,7 @@ pub(crate) async fn run(mut orders: Orders, report: impl Fn(WorkerView)) {
     let worker = Rc::new(Worker {
         address: orders.address,
         pool: Rc::default(),
+        meter: orders.meter.clone(),
         routing: RefCell::new(first),
         random: Cell::new(u64::from_str_radix(&types::random_hex(16), 16).unwrap_or_default()),
         clients: Cell::new(0),

@@ -41,9 +41,7 @@ impl Denied {
                 format!("You are not authorized to perform this operation. {self}"),
             )
             .with_status(StatusCode::FORBIDDEN),
-            Some(Protocol::AwsQuery) | None => {
-                ApiError::new("AccessDenied", self.to_string()).with_status(StatusCode::FORBIDDEN)
-            }
+            _ => ApiError::new("AccessDenied", self.to_string()).with_status(StatusCode::FORBIDDEN),
         }
     }
 }

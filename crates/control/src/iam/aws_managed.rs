@@ -134,6 +134,22 @@ const KNOWN: &[Known] = &[
     },
     Known {
         path: "/aws-service-role/",
+        name: "AWSApplicationAutoscalingECSServicePolicy",
+        id: "ANPAJFXLLV7AKH5PSFOYG",
+        description: "Policy granting permissions to Application Auto Scaling to access EC2 Container Service and CloudWatch.",
+        version: "v1",
+        created: "2017-10-25T23:53:08Z",
+        updated: "2017-10-25T23:53:08Z",
+        document: Document::Allows(&[
+            "ecs:DescribeServices",
+            "ecs:UpdateService",
+            "cloudwatch:PutMetricAlarm",
+            "cloudwatch:DescribeAlarms",
+            "cloudwatch:DeleteAlarms",
+        ]),
+    },
+    Known {
+        path: "/aws-service-role/",
         name: "AWSElasticLoadBalancingServiceRolePolicy",
         id: "ANPAIMHWGGSRHLOQUICJQ",
         description: "Service Linked Role Policy for AWS Elastic Load Balancing Control Plane",

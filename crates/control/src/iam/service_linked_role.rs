@@ -21,16 +21,25 @@ pub enum LinkedService {
     Ecs,
     /// `elasticloadbalancing.amazonaws.com`: made with the first load balancer.
     ElasticLoadBalancing,
+    /// `ecs.application-autoscaling.amazonaws.com`: made with the first scalable target of ECS.
+    AutoScalingEcs,
 }
 
 impl LinkedService {
-    const ALL: [LinkedService; 2] = [LinkedService::Ecs, LinkedService::ElasticLoadBalancing];
+    const ALL: [LinkedService; 3] =
+        [LinkedService::Ecs, LinkedService::ElasticLoadBalancing, LinkedService::AutoScalingEcs];
+
+    /// The role's ARN in an account.
+    pub fn arn(self, account: &AccountId) -> String {
+        format!("arn:aws:iam::{account}:role/aws-service-role/{}/{}", self.principal(), self.role_name())
+    }
 
     /// The service's principal.
     pub const fn principal(self) -> &'static str {
         match self {
             LinkedService::Ecs => "ecs.amazonaws.com",
             LinkedService::ElasticLoadBalancing => "elasticloadbalancing.amazonaws.com",
+            LinkedService::AutoScalingEcs => "ecs.application-autoscaling.amazonaws.com",
         }
     }
 
@@ -38,6 +47,7 @@ impl LinkedService {
         match self {
             LinkedService::Ecs => "AWSServiceRoleForECS",
             LinkedService::ElasticLoadBalancing => "AWSServiceRoleForElasticLoadBalancing",
+            LinkedService::AutoScalingEcs => "AWSServiceRoleForApplicationAutoScaling_ECSService",
         }
     }
 
@@ -47,6 +57,9 @@ impl LinkedService {
             LinkedService::ElasticLoadBalancing => {
                 "arn:aws:iam::aws:policy/aws-service-role/AWSElasticLoadBalancingServiceRolePolicy"
             }
+            LinkedService::AutoScalingEcs => {
+                "arn:aws:iam::aws:policy/aws-service-role/AWSApplicationAutoscalingECSServicePolicy"
+            }
         }
     }
 
@@ -54,6 +67,7 @@ impl LinkedService {
         match self {
             LinkedService::Ecs => "Role to enable Amazon ECS to manage your cluster.",
             LinkedService::ElasticLoadBalancing => "Allows ELB to call AWS services on your behalf.",
+            LinkedService::AutoScalingEcs => "Role to enable Application Auto Scaling to scale ECS services.",
         }
     }
 }

@@ -6,6 +6,7 @@
 //! again later; the loop goes on.
 
 mod hand_over;
+mod metrics;
 #[cfg(test)]
 mod tests;
 
@@ -156,6 +157,8 @@ impl Reconciler {
         spawn("project", Box::new(move || a.project_loop(&receiver)))?;
         spawn("observe", Box::new(move || b.observe_loop(&news)))?;
         spawn("schedule", Box::new(move || c.schedule_loop()))?;
+        let d = self.clone();
+        spawn("metrics", Box::new(move || d.metrics_loop()))?;
         Ok(self)
     }
 

@@ -279,6 +279,7 @@ mod tests {
             listen: address,
             host_address: std::net::Ipv4Addr::LOCALHOST,
             auth: Auth::Off,
+            metric_period: 60,
             token_key: [7; 32],
             ca_certificate: String::new(),
             certificates: Vec::new(),

@@ -115,6 +115,7 @@ pub fn run(state: &Path, options: &Options, foreground: bool) -> Result<(), Serv
         listen: listener.local_addr().map_err(listen)?,
         host_address: options.host_address,
         auth: if options.verify { Auth::Verify } else { Auth::Off },
+        metric_period: options.metric_period,
         token_key: keys.token_key,
         ca_certificate: keys.ca_certificate.clone(),
         certificates: certificates.certificates,

@@ -9,6 +9,8 @@
 )]
 #![allow(clippy::print_stderr, reason = "the roles' logs belong to a failure")]
 
+mod scaling;
+
 mod api;
 mod cases;
 mod community_vpc;
@@ -161,4 +163,12 @@ fn all(stack: &Stack, cases: &[Case], before: &HostNetwork) {
     }
     stack.down();
     assert_eq!(leftovers::of(&stack.state), Vec::<String>::new(), "something was left behind");
+}
+
+#[test]
+fn a_service_follows_its_load() {
+    let before = HostNetwork::look();
+    let stack = Stack::with_arguments("../../examples/echo-service", &["--metric-period", "1"]);
+    let name = "from one task to three and back";
+    all(&stack, &[(name, scaling::a_service_follows_its_load_from_one_to_three_and_back)], &before);
 }

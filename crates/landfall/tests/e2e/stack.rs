@@ -47,6 +47,11 @@ impl Stack {
 
     /// Starts Landfall in the background and copies the configuration of a folder, named from this crate's, beside it.
     pub(crate) fn with(configuration: &str) -> Self {
+        Self::with_arguments(configuration, &[])
+    }
+
+    /// As [`Stack::with`], with more arguments for `landfall up`.
+    pub(crate) fn with_arguments(configuration: &str, more: &[&str]) -> Self {
         let id = types::random_hex(6);
         let state = PathBuf::from(format!("{FOLDER_PREFIX}{id}"));
         let octets = u32::from_str_radix(&id, 16).unwrap().to_be_bytes();
@@ -63,7 +68,9 @@ impl Stack {
             ended: AtomicBool::new(false),
         };
         let listen = listen.to_string();
-        let up = stack.landfall(&["up", "--listen", &listen, "--host-address", &stack.host_address.clone()]);
+        let host_address = stack.host_address.clone();
+        let up = ["up", "--listen", &listen, "--host-address", &host_address];
+        let up = stack.landfall(&[&up[..], more].concat());
         assert!(up.status.success(), "{}", text(&up));
         let env = stack.landfall(&["env", "--json"]);
         stack.environment = serde_json::from_slice(&env.stdout).unwrap();
@@ -185,16 +192,14 @@ impl Stack {
 
     /// The next answer on a connection.
     pub(crate) fn read(&self, connection: &mut TcpStream) -> Option<Answer> {
-        let mut received = Vec::new();
-        let mut buffer = [0; 4096];
-        loop {
-            if let Some(answer) = parse(&received) {
-                return Some(answer);
-            }
-            match connection.read(&mut buffer) {
-                Ok(0) | Err(_) => return None,
-                Ok(count) => received.extend_from_slice(&buffer[..count]),
-            }
+        read_answer(connection)
+    }
+
+    /// What another thread needs to send requests to the load balancer.
+    pub(crate) fn sender(&self) -> Sender {
+        Sender {
+            address: format!("{}:80", self.host_address).parse().unwrap(),
+            host: self.url().trim_start_matches("http://").to_owned(),
         }
     }
 
@@ -243,6 +248,24 @@ impl Stack {
     }
 }
 
+/// Sends requests to the load balancer, each on a connection of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    address: SocketAddr,
+    host: String,
+}
+
+impl Sender {
+    /// A GET. None: no answer within the time.
+    pub(crate) fn get(&self, path: &str, within: Duration) -> Option<Answer> {
+        let mut connection = TcpStream::connect_timeout(&self.address, within).ok()?;
+        connection.set_read_timeout(Some(within)).ok()?;
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.host);
+        connection.write_all(head.as_bytes()).ok()?;
+        read_answer(&mut connection)
+    }
+}
+
 impl Drop for Stack {
     fn drop(&mut self) {
         if self.ended.load(Ordering::SeqCst) {
@@ -253,6 +276,20 @@ impl Drop for Stack {
             eprintln!("--- {}\n{}", log.display(), std::fs::read_to_string(&log).unwrap_or_default());
         }
         let _ = self.landfall(&["down", "--purge"]);
+    }
+}
+
+fn read_answer(connection: &mut TcpStream) -> Option<Answer> {
+    let mut received = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        if let Some(answer) = parse(&received) {
+            return Some(answer);
+        }
+        match connection.read(&mut buffer) {
+            Ok(0) | Err(_) => return None,
+            Ok(count) => received.extend_from_slice(&buffer[..count]),
+        }
     }
 }
 

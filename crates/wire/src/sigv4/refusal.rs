@@ -21,7 +21,8 @@ pub enum Family {
 impl From<Protocol> for Family {
     fn from(protocol: Protocol) -> Self {
         match protocol {
-            Protocol::AwsQuery => Family::Query,
+            // JSON 1.0 and CBOR keep the codes of awsQuery.
+            Protocol::AwsQuery | Protocol::AwsJson10 | Protocol::RpcV2Cbor => Family::Query,
             Protocol::Ec2Query => Family::Ec2,
             Protocol::AwsJson => Family::Json,
         }

@@ -225,6 +225,18 @@ impl Service {
         self.deployments.first()
     }
 
+    /// Wants another number of tasks from now on.
+    pub fn want(&mut self, count: u32, now: Timestamp) {
+        if count == self.desired_count {
+            return;
+        }
+        self.desired_count = count;
+        self.steady = false;
+        if let Some(primary) = self.deployments.first_mut() {
+            primary.updated_at = now;
+        }
+    }
+
     /// Adds an event.
     pub fn event(&mut self, at: Timestamp, words: impl std::fmt::Display) {
         let message = format!("(service {}) {words}", self.name);

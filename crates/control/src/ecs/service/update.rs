@@ -109,14 +109,7 @@ pub fn update(rows: &mut Tx, context: &Context, request: UpdateService) -> Resul
         service.health_check_grace_period_seconds,
     )?;
     if let Some(count) = request.desired_count {
-        let count = validate::count(count)?;
-        if count != service.desired_count {
-            service.desired_count = count;
-            service.steady = false;
-            if let Some(primary) = service.deployments.first_mut() {
-                primary.updated_at = context.now;
-            }
-        }
+        service.want(validate::count(count)?, context.now);
     }
     let mut redeploy = request.force_new_deployment;
     if let Some(version) = request.platform_version {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use desired::{Host, HostError, Observation, Observed, Part};
+use desired::{Host, HostError, Observation, Observed, Part, Usage};
 use types::PartId;
 
 /// How long a test waits for what must happen.
@@ -117,5 +117,10 @@ impl Host for FakeHost {
         let mut state = self.called()?;
         state.asked.0 += 1;
         Ok(state.held.keys().cloned().collect())
+    }
+
+    fn usage(&self) -> Result<Usage, HostError> {
+        drop(self.called()?);
+        Ok(Usage { at: types::Timestamp::now(), ..Usage::default() })
     }
 }

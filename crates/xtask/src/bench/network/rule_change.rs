@@ -160,6 +160,7 @@ fn context(account: AccountId) -> Result<Context, Error> {
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
         host_address: Ipv4Addr::LOCALHOST,
         auth: Auth::Verify,
+        metric_period: 60,
         token_key: [0; 32],
         ca_certificate: String::new(),
         certificates: Vec::new(),
