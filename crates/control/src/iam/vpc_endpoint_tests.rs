@@ -232,3 +232,39 @@ fn what_is_another_service_s_does_not_come_through() {
         "arn:aws:s3:::prod-ap-northeast-2-starport-layer-bucket/x"
     ));
 }
+
+#[test]
+fn an_endpoint_lets_by_what_its_policy_names_of_parameters_and_secrets() {
+    let way = Way::to("ssm");
+    for name in ["/a", "/b"] {
+        let body = format!(r#"{{"Name":"{name}","Value":"v","Type":"String"}}"#);
+        way.api.ok(&root(), Service::Ssm, "PutParameter", &body);
+    }
+    way.policy(
+        r#"{"Effect":"Allow","Principal":"*","Action":"ssm:GetParameter","Resource":"arn:aws:ssm:*:*:parameter/a"}"#,
+    );
+    let get =
+        |name: &str| way.through(&root(), Service::Ssm, "GetParameter", &format!(r#"{{"Name":"{name}"}}"#));
+    assert_eq!(get("/a").0, 200);
+    let (_, text) = get("/b");
+    assert!(
+        text.contains("parameter/b because no VPC endpoint policy allows the ssm:GetParameter action"),
+        "{text}"
+    );
+
+    // The secret's own policy lets the role in, and not by every way.
+    let way = Way::to("secretsmanager");
+    let role = way.api.session("reader", None);
+    way.api.ok(&root(), Service::SecretsManager, "CreateSecret", r#"{"Name":"s","SecretString":"v"}"#);
+    let statement = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000001:role/reader"},"Action":"*","Resource":"*"}"#;
+    let body =
+        serde_json::json!({"SecretId": "s", "ResourcePolicy": format!(r#"{{"Statement":{statement}}}"#)});
+    way.api.ok(&root(), Service::SecretsManager, "PutResourcePolicy", &body.to_string());
+    let get = || way.through(&role, Service::SecretsManager, "GetSecretValue", r#"{"SecretId":"s"}"#);
+    assert_eq!(get().0, 200);
+    way.policy(
+        r#"{"Effect":"Allow","Principal":"*","Action":"secretsmanager:DescribeSecret","Resource":"*"}"#,
+    );
+    let (_, text) = get();
+    assert!(text.contains("because no VPC endpoint policy allows"), "{text}");
+}

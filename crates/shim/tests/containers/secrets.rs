@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use desired::{Container, Secret, Task};
+use desired::{Container, ContainerHealthStatus, Secret, Task};
 
+use crate::order::check;
 use crate::support::registry::{ASM, SSM};
 use crate::support::{World, container};
 
@@ -59,7 +60,8 @@ fn a_container_has_its_secrets_in_its_environment_and_no_file_has_them() {
         ("WHOLE", SECRET),
     ];
     let printing = Container { name: "printing".to_owned(), ..with(&["environment"], &secrets) };
-    let waiting = with(&["forever"], &secrets[..5]);
+    let health_check = check(&["/app", "has", "USER_NAME", "someone"]);
+    let waiting = Container { health_check, ..with(&["forever"], &secrets[..5]) };
     let none = Container { name: "none".to_owned(), ..container("app", &["environment"]) };
     let others = [printing, none].map(|container| Container { essential: false, ..container });
     let mut task = world.run(world.task([waiting].into_iter().chain(others).collect()));
@@ -76,6 +78,10 @@ fn a_container_has_its_secrets_in_its_environment_and_no_file_has_them() {
     ] {
         task.wait_output("printing", &format!("{line}\n"));
     }
+    task.wait("healthy, as its check has the secrets too", |status| {
+        let health = status.containers["app"].health.as_ref();
+        health.is_some_and(|health| health.status == ContainerHealthStatus::Healthy)
+    });
     task.wait_output("none", "PATH=");
     assert!(!task.output("none").contains("hunter2"));
     // The container that prints its environment has it in its log; nothing else has.

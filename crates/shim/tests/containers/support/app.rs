@@ -77,6 +77,8 @@ fn main() {
             print!("{text}");
             eprintln!("{} bytes", text.len());
         }
+        // Exit code 0 when the variable has the value.
+        "has" => std::process::exit(i32::from(std::env::var(argument(2)).as_deref() != Ok(argument(3)))),
         // Exit code 0 when the file is there.
         "exists" => std::process::exit(i32::from(!std::path::Path::new(argument(2)).exists())),
         "forever" => forever(),
