@@ -38,8 +38,11 @@ pub(crate) fn a_task_s_output_and_the_vpc_s_flows_are_in_cloudwatch_logs(stack: 
     assert_eq!(messages(&events), SAID);
     let found = stack.aws("logs filter-log-events --log-group-name /echo/app --filter-pattern {$.status=4*}");
     assert_eq!(messages(&found), SAID[2..3]);
-    let tail = stack.try_aws("logs tail /echo/app --since 10m --format short --filter-pattern ERROR");
-    assert!(text(&tail).contains("ERROR something broke"), "{}", text(&tail));
+    // What `aws logs tail --follow`, which the pinned version 1 of the CLI does not have, asks for again and again.
+    let tail = stack.aws(
+        "logs filter-log-events --log-group-name /echo/app --interleaved --start-time 1 --filter-pattern ERROR",
+    );
+    assert_eq!(messages(&tail), SAID[1..2]);
     let own = stack.landfall_ok(&["logs", "/echo/app", "--filter", "LAST", "--json"]);
     let own: Value = serde_json::from_str(own.trim()).unwrap();
     assert_eq!((&own["message"], &own["logStream"]), (&json!("LAST words"), &json!(stream)));
