@@ -45,6 +45,16 @@ STEPS = [
     logs("FilterLogEvents", {**GROUP, "filterPattern": "a.b"}, error="InvalidParameterException"),
     logs("TestMetricFilter", {"filterPattern": "[level, ...]", "logEventMessages": ["ERROR 1"]},
          expect={"matches[0].eventNumber": 1, "matches[0].extractedValues": {"$level": "ERROR"}}),
+    logs("PutMetricFilter", {**GROUP, "filterName": "errors", "filterPattern": "ERROR", "metricTransformations": [
+        {"metricName": "Errors", "metricNamespace": "Oracle", "metricValue": "1", "defaultValue": 0}]}),
+    logs("PutMetricFilter", {**GROUP, "filterName": "odd", "filterPattern": "ERROR", "metricTransformations": [
+        {"metricName": "Errors", "metricNamespace": "Oracle", "metricValue": "$.x"}]},
+         error="InvalidParameterException"),
+    logs("DescribeMetricFilters", {**GROUP, "filterNamePrefix": "err"},
+         expect={"metricFilters[0].metricTransformations[0].metricValue": "1",
+                 "metricFilters[0].filterPattern": "ERROR"}),
+    logs("DeleteMetricFilter", {**GROUP, "filterName": "errors"}),
+    logs("DeleteMetricFilter", {**GROUP, "filterName": "errors"}, error="ResourceNotFoundException"),
     logs("DescribeLogStreams", {**GROUP, "orderBy": "LastEventTime", "descending": True},
          expect={"logStreams[].logStreamName": ["one", "two"], "logStreams[0].lastEventTimestamp": NOW + 2}),
     logs("TagResource", {"resourceArn": "$log_group", "tags": {"stage": "test"}}),

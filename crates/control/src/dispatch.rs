@@ -17,7 +17,7 @@ use crate::ec2::{absent, default_vpc, vpc_endpoint};
 use crate::ecs;
 use crate::iam;
 use crate::machine::Machine;
-use crate::operation::{Handler, Operation};
+use crate::operation::{Disk, Handler, Operation};
 use crate::service::Service;
 use crate::session::SessionKey;
 
@@ -108,12 +108,14 @@ impl Api {
                 Err(error) => protocol.error(service.xmlns(), &request_id, &error),
             }),
             Handler::Disk(handler) => {
-                let events = self.events.clone();
+                let (events, store) = (self.events.clone(), self.store.clone());
                 self.threads.submit(move || {
-                    done(match handler(&rows, &context, &events, call.input) {
-                        Ok(body) => protocol.success(&request_id, body),
-                        Err(error) => protocol.error(service.xmlns(), &request_id, &error),
-                    });
+                    done(
+                        match handler(&rows, &context, Disk { events: &events, rows: &store }, call.input) {
+                            Ok(body) => protocol.success(&request_id, body),
+                            Err(error) => protocol.error(service.xmlns(), &request_id, &error),
+                        },
+                    );
                 });
             }
             Handler::Write(handler) => {

@@ -39,7 +39,7 @@ pub use answered::{Answered, forget_old};
 pub use context::{Auth, Context, Principal, Settings};
 pub use dispatch::{Api, LONGEST_BODY};
 pub use machine::{Machine, ReportNews, Reports};
-pub use operation::{DiskHandler, Handler, Operation};
+pub use operation::{Disk, DiskHandler, Handler, Operation};
 pub use service::Service;
 pub use session::SessionKey;
 

@@ -1,7 +1,7 @@
 //! The table of operations: what each action is, without its shapes.
 
 use serde::de::DeserializeOwned;
-use store::{Snapshot, Tx};
+use store::{Snapshot, Store, Tx};
 use wire::{ApiError, Input};
 
 use crate::context::Context;
@@ -51,7 +51,16 @@ pub(crate) fn decode<T: DeserializeOwned>(service: Service, name: &str, input: I
 }
 
 /// See [`Handler::Disk`].
-pub type DiskHandler = fn(&Snapshot, &Context, &::logs::Store, Input) -> Result<Vec<u8>, ApiError>;
+pub type DiskHandler = fn(&Snapshot, &Context, Disk<'_>, Input) -> Result<Vec<u8>, ApiError>;
+
+/// What a handler may wait for.
+#[derive(Debug, Clone, Copy)]
+pub struct Disk<'a> {
+    /// Log events.
+    pub events: &'a ::logs::Store,
+    /// Rows, for what follows from events.
+    pub rows: &'a Store,
+}
 
 /// An operation that only reads: `read!(Ec2, DescribeVpcs, describe_vpcs)`, where the handler is
 /// `fn(&Snapshot, &Context, Request) -> Result<Response, ApiError>`.
@@ -128,17 +137,17 @@ macro_rules! write {
 }
 
 /// An operation on log events: `disk!(Logs, GetLogEvents, get_log_events)`, where the handler is
-/// `fn(&Snapshot, &Context, &logs::Store, Request) -> Result<Response, ApiError>`.
+/// `fn(&Snapshot, &Context, Disk<'_>, Request) -> Result<Response, ApiError>`.
 macro_rules! disk {
     ($service:ident, $name:ident, $handler:path) => {
         $crate::operation::Operation {
             service: $crate::Service::$service,
             name: stringify!($name),
-            handler: $crate::operation::Handler::Disk(|rows, context, events, input| {
+            handler: $crate::operation::Handler::Disk(|rows, context, disk, input| {
                 const SERVICE: $crate::Service = $crate::Service::$service;
                 let protocol = input.protocol();
                 let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
-                let response = $handler(rows, context, events, request)?;
+                let response = $handler(rows, context, disk, request)?;
                 protocol.encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
             }),
             names_resources: true,

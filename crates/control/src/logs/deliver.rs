@@ -5,6 +5,7 @@ use store::{Row, Store, Tx};
 use types::{AccountId, Region, Timestamp, random_hex};
 
 use super::group::LogGroup;
+use super::metric_filter;
 use super::stream::LogStream;
 
 /// Why nothing is written.
@@ -44,7 +45,12 @@ pub fn deliver(
             id
         }
     };
-    Ok(events.append(&id, batch, now.as_millis())?)
+    let snapshot = rows.snapshot();
+    let group = snapshot.get::<LogGroup>(&format!("{account}/{region}/{group}"));
+    let measured = group.map(|group| metric_filter::measure(&snapshot, &group, &batch));
+    events.append(&id, batch, now.as_millis())?;
+    metric_filter::publish(rows, measured.unwrap_or_default());
+    Ok(())
 }
 
 /// The stream's id.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::logs::{Event, Pattern, Position, Reader, Store};
+use ::logs::{Event, Pattern, Position, Reader};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use super::{
     stream_missing, time_range,
 };
 use crate::context::Context;
+use crate::operation::Disk;
 
 /// How many bytes of events a page looks at; the token that it then has goes on behind them. A page may be empty and
 /// have a token, as AWS documents.
@@ -108,9 +109,10 @@ struct Head {
 pub(super) fn filter_log_events(
     rows: &Snapshot,
     context: &Context,
-    events: &Store,
+    disk: Disk<'_>,
     request: FilterLogEvents,
 ) -> Result<FilteredLogEvents, ApiError> {
+    let events = disk.events;
     let name = group::named(context, request.log_group_name, request.log_group_identifier)?;
     allowed(rows, context, "FilterLogEvents", &name)?;
     let group = group::get(rows, context, &name)?;

@@ -1,6 +1,6 @@
 //! GetLogEvents.
 
-use ::logs::{Event, Position, Store};
+use ::logs::{Event, Position};
 use serde::{Deserialize, Serialize};
 use store::Snapshot;
 use wire::{ApiError, False, OnlyDefault};
@@ -10,6 +10,7 @@ use super::{
     stream, time_range,
 };
 use crate::context::Context;
+use crate::operation::Disk;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -79,9 +80,10 @@ impl Token {
 pub(super) fn get_log_events(
     rows: &Snapshot,
     context: &Context,
-    events: &Store,
+    disk: Disk<'_>,
     request: GetLogEvents,
 ) -> Result<LogEvents, ApiError> {
+    let events = disk.events;
     let name = group::named(context, request.log_group_name, request.log_group_identifier)?;
     allowed_on_stream(rows, context, "GetLogEvents", &name, &request.log_stream_name)?;
     let most = limit(request.limit, LONGEST_PAGE)?;

@@ -9,9 +9,11 @@ use store::{Row, Snapshot, Tx};
 use types::{AccountId, Region, Timestamp};
 use wire::{ApiError, Empty, False, OnlyDefault};
 
+use super::metric_filter::MetricFilter;
 use super::stream::LogStream;
 use super::{Done, EVENT_OVERHEAD, allowed, disk_failed, group_missing, invalid, limit, tags, violated};
 use crate::context::Context;
+use crate::operation::Disk;
 use crate::page::page;
 
 /// The days that a retention policy may have ("PutRetentionPolicy").
@@ -52,7 +54,7 @@ impl LogGroup {
         types::Arn::new("logs", self.region.as_str(), self.account.as_str(), resource).to_string()
     }
 
-    /// The prefix of the keys of its streams: no name contains a colon.
+    /// The prefix of the keys of its streams and filters: no name contains a colon.
     pub fn prefix(&self) -> String {
         format!("{}:", self.key())
     }
@@ -161,7 +163,7 @@ pub(super) struct OneGroup {
     log_group_name: String,
 }
 
-/// Deletes a group with its streams; the events follow, see [`super::sweep`].
+/// Deletes a group with its streams and filters; the events follow, see [`super::sweep`].
 pub(super) fn delete_log_group(
     rows: &mut Tx,
     context: &Context,
@@ -171,8 +173,12 @@ pub(super) fn delete_log_group(
     let group = get(rows, context, &request.log_group_name)?;
     let prefix = group.prefix();
     let streams: Vec<String> = rows.scan::<LogStream>(&prefix).map(|stream| stream.key()).collect();
+    let filters: Vec<String> = rows.scan::<MetricFilter>(&prefix).map(|filter| filter.key()).collect();
     for key in streams {
         rows.delete::<LogStream>(&key);
+    }
+    for key in filters {
+        rows.delete::<MetricFilter>(&key);
     }
     rows.delete::<LogGroup>(&group.key());
     Ok(Done {})
@@ -253,9 +259,10 @@ struct GroupView {
 pub(super) fn describe_log_groups(
     rows: &Snapshot,
     context: &Context,
-    events: &Store,
+    disk: Disk<'_>,
     request: DescribeLogGroups,
 ) -> Result<LogGroups, ApiError> {
+    let events = disk.events;
     allowed(rows, context, "DescribeLogGroups", "")?;
     let prefix = request.log_group_name_prefix.filter(|prefix| !prefix.is_empty());
     let pattern = request.log_group_name_pattern.filter(|pattern| !pattern.is_empty());
@@ -295,7 +302,7 @@ fn view(rows: &Snapshot, events: &Store, group: &LogGroup) -> Result<GroupView, 
         log_group_name: group.name.clone(),
         creation_time: group.created_at.as_millis(),
         retention_in_days: group.retention_in_days,
-        metric_filter_count: 0,
+        metric_filter_count: rows.scan::<MetricFilter>(&prefix).count(),
         arn: format!("{}:*", group.arn()),
         stored_bytes,
         log_group_class: "STANDARD",

@@ -7,6 +7,7 @@ mod deliver;
 mod filter;
 mod get;
 mod group;
+mod metric_filter;
 mod put;
 mod stream;
 mod sweep;
@@ -22,6 +23,7 @@ use wire::ApiError;
 
 pub use deliver::{DeliverError, deliver};
 pub use group::LogGroup;
+pub use metric_filter::{MetricFilter, MetricTransformation};
 pub use stream::LogStream;
 pub use sweep::sweep;
 
@@ -34,14 +36,17 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Logs, CreateLogStream, stream::create_log_stream),
     write!(Logs, DeleteLogGroup, group::delete_log_group),
     write!(Logs, DeleteLogStream, stream::delete_log_stream),
+    write!(Logs, DeleteMetricFilter, metric_filter::delete_metric_filter),
     write!(Logs, DeleteRetentionPolicy, group::delete_retention_policy),
     disk!(Logs, DescribeLogGroups, group::describe_log_groups),
     disk!(Logs, DescribeLogStreams, stream::describe_log_streams),
+    read!(Logs, DescribeMetricFilters, metric_filter::describe_metric_filters),
     disk!(Logs, FilterLogEvents, filter::filter_log_events),
     disk!(Logs, GetLogEvents, get::get_log_events),
     read!(Logs, ListTagsForResource, tags::list_tags_for_resource),
     read!(Logs, ListTagsLogGroup, tags::list_tags_log_group),
     disk!(Logs, PutLogEvents, put::put_log_events),
+    write!(Logs, PutMetricFilter, metric_filter::put_metric_filter),
     write!(Logs, PutRetentionPolicy, group::put_retention_policy),
     write!(Logs, TagLogGroup, tags::tag_log_group),
     write!(Logs, TagResource, tags::tag_resource),
@@ -51,7 +56,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The tables of its rows.
-pub const TABLES: &[TableDef] = &[table::<LogGroup>(), table::<LogStream>()];
+pub const TABLES: &[TableDef] = &[table::<LogGroup>(), table::<LogStream>(), table::<MetricFilter>()];
 
 /// The bytes that an event counts besides its message ("PutLogEvents").
 const EVENT_OVERHEAD: u64 = 26;

@@ -1,13 +1,15 @@
 //! PutLogEvents.
 
-use ::logs::{NewEvent, Store};
+use ::logs::NewEvent;
 use serde::{Deserialize, Serialize};
 use store::Snapshot;
 use wire::{ApiError, Empty, OnlyDefault};
 
+use super::metric_filter;
 use super::stream::{self, LogStream};
 use super::{EVENT_OVERHEAD, allowed_on_stream, disk_failed, invalid, violated};
 use crate::context::Context;
+use crate::operation::Disk;
 
 /// The largest batch, in bytes, and the largest event.
 const LARGEST: u64 = 1 << 20;
@@ -74,9 +76,10 @@ pub(super) fn sequence_token(stream: &LogStream) -> String {
 pub(super) fn put_log_events(
     rows: &Snapshot,
     context: &Context,
-    events: &Store,
+    disk: Disk<'_>,
     request: PutLogEvents,
 ) -> Result<PutLogEventsResponse, ApiError> {
+    let events = disk.events;
     allowed_on_stream(rows, context, "PutLogEvents", &request.log_group_name, &request.log_stream_name)?;
     let batch = request.log_events;
     check(&batch)?;
@@ -94,7 +97,9 @@ pub(super) fn put_log_events(
     let taken: Vec<NewEvent> =
         taken.map(|event| NewEvent { timestamp: event.timestamp, message: event.message }).collect();
     if !taken.is_empty() {
+        let measured = metric_filter::measure(rows, &group, &taken);
         events.append(&stream.id, taken, now).map_err(disk_failed)?;
+        metric_filter::publish(disk.rows, measured);
     }
     let rejected = (rejected != Rejected::default()).then_some(rejected);
     Ok(PutLogEventsResponse {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use ::logs::{Store, Summary};
+use ::logs::Summary;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use wire::ApiError;
 use super::group::{self, LogGroup};
 use super::{Done, allowed, allowed_on_stream, disk_failed, invalid, limit, stream_missing, violated};
 use crate::context::Context;
+use crate::operation::Disk;
 
 /// A log stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -158,9 +159,10 @@ type Place = (i64, String);
 pub(super) fn describe_log_streams(
     rows: &Snapshot,
     context: &Context,
-    events: &Store,
+    disk: Disk<'_>,
     request: DescribeLogStreams,
 ) -> Result<LogStreams, ApiError> {
+    let events = disk.events;
     let name = group::named(context, request.log_group_name, request.log_group_identifier)?;
     allowed(rows, context, "DescribeLogStreams", &name)?;
     let group = group::get(rows, context, &name)?;

@@ -247,6 +247,9 @@ fn every_operation_asks_the_caller_s_policies_about_the_group_or_the_stream() {
     let event = json!([{"timestamp": now(), "message": "x"}]);
     let calls = [
         ("DescribeLogGroups", json!({})),
+        ("PutMetricFilter", metric_filter("errors")),
+        ("DescribeMetricFilters", group.clone()),
+        ("DeleteMetricFilter", json!({"logGroupName": "/app", "filterName": "errors"})),
         ("TestMetricFilter", json!({"filterPattern": "", "logEventMessages": ["x"]})),
         ("PutRetentionPolicy", json!({"logGroupName": "/app", "retentionInDays": 1})),
         ("DeleteRetentionPolicy", group.clone()),
@@ -279,4 +282,71 @@ fn every_operation_asks_the_caller_s_policies_about_the_group_or_the_stream() {
         text.contains("on resource: arn:aws:logs:ap-northeast-2:000000000001:log-group:/other:"),
         "{text}"
     );
+}
+
+fn metric_filter(name: &str) -> Value {
+    json!({
+        "logGroupName": "/app", "filterName": name, "filterPattern": "{ $.latency > 0 }",
+        "metricTransformations": [{"metricName": "Latency", "metricNamespace": "App", "metricValue": "$.latency",
+            "unit": "Milliseconds", "dimensions": {"Path": "$.path"}}],
+    })
+}
+
+#[test]
+fn what_a_metric_filter_finds_is_measured_and_minutes_without_a_match_have_the_default() {
+    let fixture = Fixture::new();
+    group_with_streams(&fixture, &["a"]);
+    ok(&fixture, "PutMetricFilter", &metric_filter("latency"));
+    let errors = json!({
+        "logGroupName": "/app", "filterName": "errors", "filterPattern": "ERROR",
+        "metricTransformations":
+            [{"metricName": "Errors", "metricNamespace": "App", "metricValue": "1", "defaultValue": 0.0}],
+    });
+    ok(&fixture, "PutMetricFilter", &errors);
+    let described = ok(&fixture, "DescribeMetricFilters", &json!({"logGroupName": "/app"}));
+    assert_eq!(described["metricFilters"][0]["metricTransformations"], errors["metricTransformations"]);
+    assert_eq!(described["metricFilters"].as_array().unwrap().len(), 2);
+    let groups = ok(&fixture, "DescribeLogGroups", &json!({}));
+    assert_eq!(groups["logGroups"][0]["metricFilterCount"], 2);
+    let minute = now().div_euclid(60_000) * 60_000 - 60_000;
+    put(
+        &fixture,
+        "a",
+        &[
+            (minute, r#"{"latency": 20, "path": "/a"}"#),
+            (minute + 1, r#"{"latency": 40, "path": "/a"}"#),
+            (minute + 2, r#"{"latency": 60}"#),
+        ],
+    );
+    put(&fixture, "a", &[(minute + 60_000, "ERROR one"), (minute + 60_001, "ERROR two")]);
+    let rows = fixture.api.store.snapshot();
+    let mut measured: Vec<(String, f64, f64)> = rows
+        .scan::<crate::cloudwatch::MetricBlock>("")
+        .flat_map(|row| {
+            let series = rows.get::<crate::cloudwatch::MetricSeries>(&row.series).unwrap();
+            let name = series.metric.name.clone();
+            let points: Vec<_> = row.block.points.values().cloned().collect();
+            points.into_iter().map(move |point| (name.clone(), point.sum, point.count)).collect::<Vec<_>>()
+        })
+        .collect();
+    measured.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    let want = [("Errors", 0.0, 1.0), ("Errors", 2.0, 2.0), ("Latency", 60.0, 2.0)];
+    assert_eq!(measured, want.map(|(name, sum, count)| (name.to_owned(), sum, count)));
+
+    for (change, word) in [
+        (json!({"metricValue": "$.x y"}), "neither a number nor a field"),
+        (json!({"metricNamespace": "AWS/X"}), "AWS/"),
+        (json!({"defaultValue": 1.0}), "mutually exclusive"),
+        (json!({"dimensions": {"a": "b"}}), "dimension 'a'"),
+    ] {
+        let mut request = metric_filter("odd");
+        let transformation = request["metricTransformations"][0].as_object_mut().unwrap();
+        transformation.extend(change.as_object().unwrap().clone());
+        let error = refused(&fixture, "PutMetricFilter", &request);
+        assert!(error.starts_with("InvalidParameterException: ") && error.contains(word), "{error}");
+    }
+    ok(&fixture, "DeleteMetricFilter", &json!({"logGroupName": "/app", "filterName": "latency"}));
+    let gone =
+        refused(&fixture, "DeleteMetricFilter", &json!({"logGroupName": "/app", "filterName": "latency"}));
+    assert_eq!(gone, "ResourceNotFoundException: The specified metric filter does not exist.");
 }

@@ -13,6 +13,19 @@ resource "aws_cloudwatch_log_stream" "own" {
   log_group_name = aws_cloudwatch_log_group.app.name
 }
 
+resource "aws_cloudwatch_log_metric_filter" "errors" {
+  name           = "errors"
+  log_group_name = aws_cloudwatch_log_group.app.name
+  pattern        = "ERROR"
+
+  metric_transformation {
+    name          = "Errors"
+    namespace     = "Talker"
+    value         = "1"
+    default_value = "0"
+  }
+}
+
 data "aws_cloudwatch_log_groups" "all" {
   log_group_name_prefix = "/${var.name}/"
   depends_on            = [aws_cloudwatch_log_group.app, aws_cloudwatch_log_group.flows]
