@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use desired::{Container, Task};
 
+use crate::trust;
+
 /// Where a task finds its metadata and its role's key pair.
 const ENDPOINT: &str = "http://169.254.170.2";
 
@@ -15,6 +17,9 @@ pub(crate) fn environment(task: &Task, container: &Container) -> BTreeMap<String
         [("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE"), ("AWS_REGION", region), ("AWS_DEFAULT_REGION", region)];
     let mut variables: BTreeMap<String, String> =
         own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    if container.trust_ca {
+        variables.extend(trust::VARIABLES.map(|name| (name.to_owned(), trust::BUNDLE.to_owned())));
+    }
     variables.extend(container.environment.clone());
     if !container.endpoint.is_empty() {
         for (name, version) in [("ECS_CONTAINER_METADATA_URI_V4", "v4"), ("ECS_CONTAINER_METADATA_URI", "v3")]

@@ -1,7 +1,8 @@
 //! The `__create` helper: one container, from its mounted root file system to its first process.
 
 use std::error::Error;
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::executor::Tied;
 use crate::helper::{Report, tell};
 use crate::pull::ImageConfig;
 use crate::secrets::Values;
-use crate::{spec, user};
+use crate::{spec, trust, user};
 
 /// Fargate's limit of open files (soft and hard), from "Resource limits" in the task definition parameters for Fargate.
 const OPEN_FILES: u64 = 65_535;
@@ -46,6 +47,8 @@ pub(crate) struct Job {
     /// The container's control group, as OCI names it.
     pub(crate) cgroup: PathBuf,
     pub(crate) hostname: String,
+    /// The certificate of the local authority, for a container that trusts it.
+    pub(crate) authority: String,
 }
 
 /// Makes and starts the container. Its first process becomes a child of the shim.
@@ -66,6 +69,12 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
         counts_swap: std::fs::exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").unwrap_or(false),
         open_files: open_files(),
     })?;
+    if job.container.trust_ca {
+        let path = job.etc.join(trust::FILE);
+        let write = |bundle: String| std::fs::write(&path, bundle).map_err(|cause| cause.to_string());
+        trust::bundle(&job.rootfs, &job.authority).and_then(write)?;
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).map_err(|cause| cause.to_string())?;
+    }
     make_folder(&job.rootfs, &spec::working_folder(&job.container, &job.image))?;
     spec.save(job.bundle.join("config.json")).map_err(|error| chain(&error))?;
     let mut container = ContainerBuilder::new(job.container.name.clone(), SyscallType::default())

@@ -26,6 +26,7 @@ mod secrets;
 mod shell;
 mod spec;
 mod task;
+mod trust;
 mod user;
 mod volume;
 

@@ -14,6 +14,7 @@ use libcontainer::oci_spec::runtime::{
 };
 
 use crate::pull::ImageConfig;
+use crate::trust;
 use crate::user::User;
 
 /// Docker's `PATH` for an image that sets none.
@@ -132,11 +133,13 @@ fn mounts(input: &Input<'_>) -> Result<Vec<Mount>, OciSpecError> {
     let mut mounts = get_default_mounts();
     mounts.retain(|mount| mount.destination() != Path::new("/sys/fs/cgroup"));
     let access = if input.container.readonly_root_filesystem { "ro" } else { "rw" };
-    for name in ["resolv.conf", "hosts", "hostname"] {
+    let named = ["resolv.conf", "hosts", "hostname"].map(|name| (name, Path::new("/etc").join(name)));
+    let trusted = input.container.trust_ca.then(|| (trust::FILE, PathBuf::from(trust::BUNDLE)));
+    for (name, destination) in named.into_iter().chain(trusted) {
         let options = ["bind", "rprivate", "nosuid", "nodev", "noexec", access].map(str::to_owned).to_vec();
         mounts.push(
             MountBuilder::default()
-                .destination(Path::new("/etc").join(name))
+                .destination(destination)
                 .typ("bind")
                 .source(input.etc.join(name))
                 .options(options)

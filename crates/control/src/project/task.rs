@@ -20,6 +20,9 @@ use crate::ecs::task_definition::{self, TaskDefinition};
 /// From SIGTERM to SIGKILL when the container definition does not say ("stopTimeout").
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The Docker label by which a container opts in to trusting the local certificate authority. To AWS it is a label.
+const TRUST_CA: &str = "landfall.trust-ca";
+
 /// What the machine shall do for a task. None: there is no such task, or the machine has ended it.
 pub fn project(rows: &Snapshot, settings: &Settings, id: &TaskId) -> Option<desired::Task> {
     let task = rows.find::<Task>(&found_by_id(id)).find(|task| task.id == *id && !task.ended)?;
@@ -103,6 +106,11 @@ fn containers(settings: &Settings, task: &Task, definition: &TaskDefinition) -> 
             health_check: health_check(container),
             linux: linux_parameters(container),
             mounts: mounts(container, definition),
+            trust_ca: container
+                .docker_labels
+                .as_ref()
+                .and_then(|labels| labels.get(TRUST_CA))
+                .is_some_and(|value| value == "true"),
             docker_labels: container.docker_labels.clone().unwrap_or_default(),
             secrets: secrets(container),
             log: container.log_configuration.as_ref().map(|log| log.destination(&container.name, &task.id)),

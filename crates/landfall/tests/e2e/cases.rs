@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use registry::image::Builder;
+use registry::image::{Builder, Image};
 use registry::push::{Target, push};
 use serde_json::Value;
 
@@ -33,19 +33,24 @@ pub(crate) fn push_echo(stack: &Stack) {
 
 /// Pushes a program that listens on port 3000 to the repository `echo`, under a tag.
 pub(crate) fn push_program(stack: &Stack, tag: &str, program: &[u8]) {
-    let token = stack.ecr("GetAuthorizationToken", &serde_json::json!({}));
-    let token = token["authorizationData"][0]["authorizationToken"].as_str().unwrap();
-    let login = String::from_utf8(STANDARD.decode(token).unwrap()).unwrap();
-    let password = login.strip_prefix("AWS:").unwrap();
     let image = Builder::new()
         .file("/echo", 0o755, program.to_vec())
         .entry_point(&["/echo"])
         .exposed_ports(&["3000/tcp"])
         .build()
         .unwrap();
+    push_image(stack, "echo", tag, &image);
+}
+
+/// Pushes an image to a repository, under a tag.
+pub(crate) fn push_image(stack: &Stack, repository: &str, tag: &str, image: &Image) {
+    let token = stack.ecr("GetAuthorizationToken", &serde_json::json!({}));
+    let token = token["authorizationData"][0]["authorizationToken"].as_str().unwrap();
+    let login = String::from_utf8(STANDARD.decode(token).unwrap()).unwrap();
+    let password = login.strip_prefix("AWS:").unwrap();
     let registry = stack.listen.to_string();
-    let target = Target { registry: &registry, repository: "echo", tag: Some(tag), password };
-    push(&image, &target, &mut |_| ()).unwrap();
+    let target = Target { registry: &registry, repository, tag: Some(tag), password };
+    push(image, &target, &mut |_| ()).unwrap();
 }
 
 /// Terraform sees nothing to change.

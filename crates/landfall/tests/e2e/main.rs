@@ -21,9 +21,11 @@ mod leftovers;
 mod logging;
 mod peering;
 mod pretend_hosts;
+mod python_image;
 mod rollout;
 mod secrets;
 mod stack;
+mod task_role;
 
 use leftovers::HostNetwork;
 use stack::Stack;
@@ -151,6 +153,16 @@ fn the_community_vpc_module_s_networks_are_made_used_and_destroyed() {
     let stack = Stack::with("tests/e2e/community_vpc");
     let name = "the community VPC module's networks";
     all(&stack, &[(name, community_vpc::is_made_used_and_destroyed)], &before);
+}
+
+#[test]
+fn a_task_s_program_calls_aws_as_the_task_s_role() {
+    let before = HostNetwork::look();
+    let cases: &[Case] = &[
+        ("two steps of the first apply", cases::two_steps_of_the_first_apply),
+        ("an unmodified SDK", task_role::an_unmodified_sdk_calls_aws_as_the_task_role),
+    ];
+    all(&Stack::up(), cases, &before);
 }
 
 /// Runs the cases one after the other, and ends the stack without a trace.

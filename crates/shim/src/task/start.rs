@@ -64,6 +64,7 @@ impl Shim<'_> {
             network: self.state.join("netns").join(self.task.interface.as_str()),
             cgroup: group.oci_path(),
             hostname,
+            authority: self.task.pull.ca_certificate.clone(),
         };
         let helper = Helper::start(program, CREATE, self.dir, &job, Some((out.into(), err.into())))
             .map_err(|e| say(&e))?;

@@ -182,6 +182,25 @@ fn a_container_is_told_where_it_runs_and_where_its_own_metadata_and_credentials_
 }
 
 #[test]
+fn a_container_may_trust_the_local_authority() {
+    let world = World::new();
+    let bundle = "/etc/landfall/ca-bundle.crt";
+    let plain = container("app", &["show", bundle]);
+    let trusting = Container { trust_ca: true, readonly_root_filesystem: true, ..plain.clone() };
+    let told = Container { trust_ca: true, ..container("app", &["environment"]) };
+    for (app, wanted) in [
+        (plain, "No such file"),
+        (trusting, world.registry.authority.as_str()),
+        (told, "AWS_CA_BUNDLE=/etc/landfall/ca-bundle.crt\n"),
+    ] {
+        let mut task = world.run(world.task(vec![app]));
+        task.wait_end();
+        let output = task.output("app");
+        assert!(output.contains(wanted.trim_end()), "{wanted} in {output}");
+    }
+}
+
+#[test]
 fn the_end_of_an_essential_container_stops_the_others() {
     let world = World::new();
     let stop_timeout = Duration::from_secs(2);
