@@ -10,6 +10,7 @@ TITLES = {
     "ec2": "EC2", "ecr": "ECR", "ecs": "ECS", "elbv2": "Elastic Load Balancing v2", "iam": "IAM", "sts": "STS",
     "cloudwatch": "CloudWatch", "application-autoscaling": "Application Auto Scaling",
     "ssm": "Systems Manager Parameter Store", "secretsmanager": "Secrets Manager",
+    "servicediscovery": "Cloud Map",
 }
 HEAD = """# Coverage
 

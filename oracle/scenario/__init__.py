@@ -1,6 +1,7 @@
 """What is called, in order: one stack from its VPC to its service, looked at, changed, and removed."""
 
 from . import autoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, network_insights, peering, secretsmanager, ssm
+from . import ec2, ecr, ecs, elbv2, iam, logs, network_insights, peering, secretsmanager, servicediscovery, ssm
 
 STEPS = [
     *iam.STEPS,
@@ -15,6 +16,7 @@ STEPS = [
     *peering.STEPS,
     *ec2.LOOK,
     *network_insights.STEPS,
+    *servicediscovery.STEPS,
     *ec2.REMOVE,
     *ssm.STEPS,
     *secretsmanager.STEPS,

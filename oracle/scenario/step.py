@@ -13,6 +13,7 @@ elbv2 = functools.partial(Step, "elbv2")
 iam = functools.partial(Step, "iam")
 logs = functools.partial(Step, "logs")
 secretsmanager = functools.partial(Step, "secretsmanager")
+servicediscovery = functools.partial(Step, "servicediscovery")
 ssm = functools.partial(Step, "ssm")
 sts = functools.partial(Step, "sts")
 

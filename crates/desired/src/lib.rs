@@ -23,7 +23,7 @@ pub use load_balancer::{
     Action, HealthCheck, Listener, LoadBalancer, Node, Target, TargetGroup, TargetLifecycle,
 };
 pub use message::{Frames, MessageError, SCHEMA, decode, encode};
-pub use names::{Names, Record, VpcNames};
+pub use names::{Discovered, Names, PrivateZone, Record, ServiceRecord, VpcNames};
 pub use observed::{
     ContainerHealth, ContainerHealthStatus, ContainerStatus, EdgeStatus, HealthReason, HealthState,
     InternetHostStatus, ListenerStatus, LoadBalancerStatus, NamesStatus, Observation, Observed, TargetStatus,

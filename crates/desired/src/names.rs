@@ -28,6 +28,52 @@ pub struct VpcNames {
     pub enabled: bool,
     /// Names that only this VPC resolves; they win over public ones.
     pub records: Vec<Record>,
+    /// Domains that are this VPC's alone: what is not in `records` or `discovered` does not exist below them, even if it does
+    /// in public.
+    #[serde(default)]
+    pub zones: Vec<PrivateZone>,
+    /// Services' names, which lead to some of their instances.
+    #[serde(default)]
+    pub discovered: Vec<Discovered>,
+}
+
+/// A domain of a VPC's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrivateZone {
+    /// Lower case without the final dot.
+    pub name: String,
+    /// Seconds for which it may be remembered that a name below it does not exist.
+    pub negative_ttl: u32,
+}
+
+/// A service's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discovered {
+    /// Lower case without the final dot.
+    pub name: String,
+    /// Its A records.
+    pub addresses: Vec<Ipv4Addr>,
+    /// Seconds for which they may be kept.
+    pub ttl: u32,
+    /// Its SRV records.
+    pub services: Vec<ServiceRecord>,
+    /// Seconds for which they may be kept.
+    pub services_ttl: u32,
+    /// How many records an answer has at most; all take their turns.
+    pub at_most: usize,
+}
+
+/// An SRV record (RFC 2782).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRecord {
+    /// The lowest is asked first.
+    pub priority: u16,
+    /// The share among those of one priority.
+    pub weight: u16,
+    /// The port.
+    pub port: u16,
+    /// The name of its address, lower case without the final dot.
+    pub target: String,
 }
 
 /// A name with its IPv4 addresses.

@@ -1,6 +1,6 @@
 //! From a query to the response: pure.
 
-use std::net::Ipv4Addr;
+use desired::ServiceRecord;
 
 use crate::query::{HEADER, Head, NoQuery, Query, rcode, read};
 use crate::zone::{Found, View};
@@ -22,6 +22,7 @@ const UDP_SIZE: u16 = 1232;
 const NEGATIVE_TTL: u32 = 5;
 
 const A: u16 = 1;
+const SRV: u16 = 33;
 const IXFR: u16 = 251;
 const AXFR: u16 = 252;
 const ANY: u16 = 255;
@@ -47,7 +48,9 @@ pub fn answer(view: &View, message: &[u8], transport: Transport, turn: usize) ->
         && view.is_asked_further(name)
         && let Ok(query) = &query
     {
-        return Some(Answer::Further { silence: respond(query, rcode::SERVER_FAILURE, &[], 0, usize::MAX) });
+        return Some(Answer::Further {
+            silence: respond(query, rcode::SERVER_FAILURE, &[], NEGATIVE_TTL, usize::MAX),
+        });
     }
     ours(view, query, transport, turn).map(Answer::Ours)
 }
@@ -64,7 +67,7 @@ fn ours(
         Err(NoQuery::Code(head, code)) => return Some(header(head, code, false, [0; 4])),
     };
     if query.edns.is_some_and(|(_, version)| version > 0) {
-        return Some(respond(&query, rcode::BAD_VERSION, &[], 0, usize::MAX));
+        return Some(respond(&query, rcode::BAD_VERSION, &[], NEGATIVE_TTL, usize::MAX));
     }
     let limit = match (transport, query.edns) {
         (Transport::Tcp, _) => usize::from(u16::MAX),
@@ -72,24 +75,66 @@ fn ours(
         (Transport::Udp, Some((size, _))) => usize::from(size.clamp(512, UDP_SIZE)),
     };
     if !matches!(query.class, 1 | 255) {
-        return Some(respond(&query, rcode::REFUSED, &[], 0, limit));
+        return Some(respond(&query, rcode::REFUSED, &[], NEGATIVE_TTL, limit));
     }
     if matches!(query.kind, IXFR | AXFR) {
-        return Some(respond(&query, rcode::NOT_IMPLEMENTED, &[], 0, limit));
+        return Some(respond(&query, rcode::NOT_IMPLEMENTED, &[], NEGATIVE_TTL, limit));
     }
-    let found = query.name.as_deref().map_or(Found::Unknown, |name| view.find(name));
-    Some(match found {
-        Found::Unknown => respond(&query, rcode::NAME_ERROR, &[], 0, limit),
-        Found::Name { mut addresses, ttl } if matches!(query.kind, A | ANY) => {
-            if !addresses.is_empty() {
-                let first = turn % addresses.len();
-                addresses.rotate_left(first);
+    let name = query.name.as_deref();
+    let negative = name.and_then(|name| view.negative_ttl(name)).unwrap_or(NEGATIVE_TTL);
+    Some(match name.map_or(Found::Unknown, |name| view.find(name)) {
+        Found::Unknown => respond(&query, rcode::NAME_ERROR, &[], negative, limit),
+        // A type of which the name has no record has an empty answer (RFC 2308, NODATA).
+        Found::Name { addresses, ttl, services, services_ttl, at_most } => {
+            let mut records = Vec::new();
+            if matches!(query.kind, A | ANY) {
+                let a = addresses.iter().map(|address| record(A, ttl, &address.octets()));
+                records.extend(taking_turns(a.collect(), turn, at_most));
             }
-            respond(&query, rcode::NO_ERROR, &addresses, ttl, limit)
+            if matches!(query.kind, SRV | ANY) {
+                let srv =
+                    services.iter().filter_map(|service| Some(record(SRV, services_ttl, &data(service)?)));
+                records.extend(taking_turns(srv.collect(), turn, at_most));
+            }
+            respond(&query, rcode::NO_ERROR, &records, negative, limit)
         }
-        // The name has nothing but A records: every other type has an empty answer (RFC 2308, NODATA).
-        Found::Name { .. } => respond(&query, rcode::NO_ERROR, &[], 0, limit),
     })
+}
+
+/// Records, another one first at each turn, and not more than so many.
+fn taking_turns(mut records: Vec<Vec<u8>>, turn: usize, at_most: Option<usize>) -> Vec<Vec<u8>> {
+    if !records.is_empty() {
+        let first = turn % records.len();
+        records.rotate_left(first);
+    }
+    records.truncate(at_most.unwrap_or(usize::MAX));
+    records
+}
+
+/// A record of the question's name, to which it points.
+fn record(kind: u16, ttl: u32, data: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0xc0, 0x0c];
+    bytes.extend(kind.to_be_bytes());
+    bytes.extend([0, 1]);
+    bytes.extend(ttl.to_be_bytes());
+    bytes.extend(u16::try_from(data.len()).unwrap_or(0).to_be_bytes());
+    bytes.extend(data);
+    bytes
+}
+
+/// An SRV record's data; its target is written out in full (RFC 2782). None: the target is no domain name.
+fn data(service: &ServiceRecord) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for number in [service.priority, service.weight, service.port] {
+        bytes.extend(number.to_be_bytes());
+    }
+    for label in service.target.split('.') {
+        let length = u8::try_from(label.len()).ok().filter(|length| (1..=63).contains(length))?;
+        bytes.push(length);
+        bytes.extend(label.as_bytes());
+    }
+    bytes.push(0);
+    (bytes.len() <= 6 + 255).then_some(bytes)
 }
 
 fn header(head: Head, code: u16, truncated: bool, counts: [u16; 4]) -> Vec<u8> {
@@ -102,24 +147,20 @@ fn header(head: Head, code: u16, truncated: bool, counts: [u16; 4]) -> Vec<u8> {
     bytes
 }
 
-fn respond(query: &Query<'_>, code: u16, addresses: &[Ipv4Addr], ttl: u32, limit: usize) -> Vec<u8> {
+/// A response with records, or with how long it may be remembered that there are none.
+fn respond(query: &Query<'_>, code: u16, records: &[Vec<u8>], negative_ttl: u32, limit: usize) -> Vec<u8> {
     let opt = u16::from(query.edns.is_some());
-    let negative = addresses.is_empty() && matches!(code, rcode::NO_ERROR | rcode::NAME_ERROR);
-    // An A record is 16 bytes, its name being a pointer to the question's.
-    let size = HEADER + query.question.len() + addresses.len() * 16 + usize::from(opt) * 11;
+    let negative = records.is_empty() && matches!(code, rcode::NO_ERROR | rcode::NAME_ERROR);
+    let length: usize = records.iter().map(Vec::len).sum();
+    let size = HEADER + query.question.len() + length + usize::from(opt) * 11;
     let truncated = size > limit;
-    let addresses = if truncated { &[] } else { addresses };
-    let count = u16::try_from(addresses.len()).unwrap_or(u16::MAX);
+    let records = if truncated { &[] } else { records };
+    let count = u16::try_from(records.len()).unwrap_or(u16::MAX);
     let mut bytes = header(query.head, code, truncated, [1, count, u16::from(negative), opt]);
     bytes.extend(query.question);
-    for address in addresses {
-        bytes.extend([0xc0, 0x0c, 0, 1, 0, 1]);
-        bytes.extend(ttl.to_be_bytes());
-        bytes.extend([0, 4]);
-        bytes.extend(address.octets());
-    }
+    bytes.extend(records.iter().flatten());
     if negative {
-        authority(&mut bytes);
+        authority(&mut bytes, negative_ttl);
     }
     if opt == 1 {
         bytes.extend([0, 0, 41]);
@@ -131,25 +172,27 @@ fn respond(query: &Query<'_>, code: u16, addresses: &[Ipv4Addr], ttl: u32, limit
 }
 
 /// The record by which a resolver knows how long it may remember "no" (RFC 2308): the root's, as all names are below it.
-fn authority(bytes: &mut Vec<u8>) {
+fn authority(bytes: &mut Vec<u8>, negative_ttl: u32) {
     const SERVER: &[u8] = b"\x08landfall\x08internal\0";
     const MAILBOX: &[u8] = b"\x0ahostmaster\x08landfall\x08internal\0";
     const LENGTH: usize = SERVER.len() + MAILBOX.len() + 20;
     bytes.extend([0, 0, 6, 0, 1]);
-    bytes.extend(NEGATIVE_TTL.to_be_bytes());
+    bytes.extend(negative_ttl.to_be_bytes());
     bytes.extend(u16::try_from(LENGTH).unwrap_or(0).to_be_bytes());
     bytes.extend(SERVER);
     bytes.extend(MAILBOX);
-    for number in [1, 3600, 600, 86_400, NEGATIVE_TTL] {
+    for number in [1, 3600, 600, 86_400, negative_ttl] {
         bytes.extend(number.to_be_bytes());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::Tables;
-    use desired::{Names, Record, VpcNames};
+    use desired::{Discovered, Names, PrivateZone, Record, VpcNames};
     use proptest::prelude::*;
     use simple_dns::rdata::{OPT, RData};
     use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE};
@@ -164,6 +207,8 @@ mod tests {
                 servers: Vec::new(),
                 enabled: true,
                 records: Vec::new(),
+                zones: vec![PrivateZone { name: "shop.internal".to_owned(), negative_ttl: 30 }],
+                discovered: vec![discovered("web", 12, 8), discovered("one", 3, 1)],
             }],
             public: vec![
                 Record { name: "app.example".to_owned(), addresses: few, ttl: 60 },
@@ -171,6 +216,23 @@ mod tests {
             ],
             internet,
         })
+    }
+
+    fn discovered(name: &str, count: u8, at_most: usize) -> Discovered {
+        let target = |last: u8| ServiceRecord {
+            priority: 1,
+            weight: 1,
+            port: 3000 + u16::from(last),
+            target: format!("task{last}.{name}.shop.internal"),
+        };
+        Discovered {
+            name: format!("{name}.shop.internal"),
+            addresses: (0..count).map(|last| Ipv4Addr::new(10, 0, 2, last)).collect(),
+            ttl: 10,
+            services: (0..count).map(target).collect(),
+            services_ttl: 20,
+            at_most,
+        }
     }
 
     fn bytes(message: &[u8], transport: Transport, turn: usize) -> Option<Vec<u8>> {
@@ -218,6 +280,45 @@ mod tests {
             firsts.push(addresses(&packet)[0].octets()[3]);
         }
         assert_eq!(firsts, [1, 2, 3, 1]);
+    }
+
+    #[test]
+    fn a_service_answers_with_some_of_its_instances_and_all_take_their_turns() {
+        for (name, shown, all) in [("web.shop.internal", 8, 12), ("one.shop.internal", 1, 3)] {
+            let mut seen = std::collections::BTreeSet::new();
+            for turn in 0..20 {
+                let response = bytes(&ask(name, TYPE::A), Transport::Udp, turn).unwrap();
+                let packet = Packet::parse(&response).unwrap();
+                assert_eq!((packet.answers.len(), packet.answers[0].ttl), (shown, 10), "{name}");
+                seen.extend(addresses(&packet));
+            }
+            assert_eq!(seen.len(), all, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_srv_record_names_a_port_and_the_name_of_an_address() {
+        let response = bytes(&ask("one.shop.internal", TYPE::SRV), Transport::Udp, 1).unwrap();
+        let packet = Packet::parse(&response).unwrap();
+        let [answer] = &*packet.answers else { panic!("{packet:?}") };
+        let RData::SRV(srv) = &answer.rdata else { panic!("{answer:?}") };
+        assert_eq!((srv.priority, srv.weight, srv.port, answer.ttl), (1, 1, 3001, 20));
+        assert_eq!(srv.target.to_string(), "task1.one.shop.internal");
+        let nothing = bytes(&ask("one.shop.internal", TYPE::MX), Transport::Udp, 0).unwrap();
+        assert_eq!(Packet::parse(&nothing).unwrap().answers.len(), 0);
+        // Eight targets with long names do not fit into the smallest message.
+        let cut = bytes(&ask("web.shop.internal", TYPE::SRV), Transport::Udp, 0).unwrap();
+        assert!(Packet::parse(&cut).unwrap().has_flags(PacketFlag::TRUNCATION) || cut.len() <= 512);
+        let whole = bytes(&ask("web.shop.internal", TYPE::SRV), Transport::Tcp, 0).unwrap();
+        assert_eq!(Packet::parse(&whole).unwrap().answers.len(), 8);
+    }
+
+    #[test]
+    fn a_domain_of_the_vpcs_own_says_how_long_no_is_remembered() {
+        let response = bytes(&ask("none.shop.internal", TYPE::A), Transport::Udp, 0).unwrap();
+        let packet = Packet::parse(&response).unwrap();
+        let RData::SOA(soa) = &packet.name_servers[0].rdata else { panic!("{packet:?}") };
+        assert_eq!((packet.rcode(), soa.minimum), (RCODE::NameError, 30));
     }
 
     #[test]

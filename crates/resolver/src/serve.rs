@@ -231,8 +231,14 @@ mod tests {
             stream.write_all(&response).await.unwrap();
             Ok(())
         });
-        let vpc =
-            VpcNames { vpc: VpcId::from("vpc-1"), servers: vec![SERVER], enabled: true, records: Vec::new() };
+        let vpc = VpcNames {
+            vpc: VpcId::from("vpc-1"),
+            servers: vec![SERVER],
+            enabled: true,
+            records: Vec::new(),
+            zones: Vec::new(),
+            discovered: Vec::new(),
+        };
         let names = Names { vpcs: vec![vpc.clone()], public: Vec::new(), internet: true };
         let tables = Tables::new(&names);
         let (_kept, taken) = watch::channel(Arc::new(Taken { generation: 1, names: Some(names), tables }));

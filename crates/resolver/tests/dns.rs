@@ -42,6 +42,8 @@ impl Stage {
             servers: vec![BASE, LINK_LOCAL],
             enabled: true,
             records: vec![record("own.internal", [u8::try_from(index).unwrap()])],
+            zones: Vec::new(),
+            discovered: Vec::new(),
         };
         let names = Names {
             vpcs: vpcs.iter().enumerate().map(vpc).collect(),

@@ -37,6 +37,8 @@ impl Stage {
             servers: vec![Ipv4Addr::new(10, 0, 0, 2)],
             enabled: vpc == "vpc-a",
             records: Vec::new(),
+            zones: Vec::new(),
+            discovered: Vec::new(),
         };
         let names = Names { vpcs: vec![vpc("vpc-a"), vpc("vpc-b")], public: Vec::new(), internet: false };
         let role = RoleDir::new(folder.path().join("resolver"));

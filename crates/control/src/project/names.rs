@@ -15,6 +15,7 @@ use crate::ec2::vpc_endpoint::{VpcEndpoint, Way};
 use crate::ec2::vpc_peering;
 use crate::elbv2::load_balancer::LoadBalancer;
 use crate::internet::{self, Called};
+use crate::servicediscovery::records;
 
 /// The link-local address of every VPC's DNS server ("DNS attributes for your VPC", Amazon VPC User Guide).
 const LINK_LOCAL: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
@@ -53,15 +54,19 @@ pub(super) fn project(rows: &Snapshot) -> Names {
             interfaces.iter().filter_map(|interface| Some(public_name(interface, interface.public_address?))),
         );
     }
-    let names = |(interfaces, vpc): &(&Vec<Arc<NetworkInterface>>, Arc<Vpc>)| VpcNames {
-        vpc: vpc.id.clone(),
-        servers: vec![vpc.dns_server(), LINK_LOCAL],
-        enabled: vpc.enable_dns_support,
-        records: {
-            let mut records = own_records(rows, vpc, interfaces, &balancers, &endpoints);
-            records.extend(peer_records(rows, vpc, &interfaces_of));
-            records
-        },
+    let names = |(interfaces, vpc): &(&Vec<Arc<NetworkInterface>>, Arc<Vpc>)| {
+        let (zones, discovered, targets) = records::of_vpc(rows, vpc);
+        let mut records = own_records(rows, vpc, interfaces, &balancers, &endpoints);
+        records.extend(peer_records(rows, vpc, &interfaces_of));
+        records.extend(targets);
+        VpcNames {
+            vpc: vpc.id.clone(),
+            servers: vec![vpc.dns_server(), LINK_LOCAL],
+            enabled: vpc.enable_dns_support,
+            records,
+            zones,
+            discovered,
+        }
     };
     Names { vpcs: vpcs.iter().map(names).collect(), public, internet: internet::is_on(rows) }
 }
