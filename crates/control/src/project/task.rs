@@ -114,7 +114,6 @@ fn containers(settings: &Settings, task: &Task, definition: &TaskDefinition) -> 
             docker_labels: container.docker_labels.clone().unwrap_or_default(),
             secrets: secrets(container),
             log: container.log_configuration.as_ref().map(|log| log.destination(&container.name, &task.id)),
-            ..Container::default()
         })
         .collect()
 }

@@ -3,6 +3,7 @@
 use desired::{TaskPhase, TaskStatus};
 use types::Timestamp;
 
+use super::discovery;
 use crate::ecs::task::{ContainerStatus, LastStatus, StopCode, TargetState, Task};
 
 /// What has to be done besides keeping the row.
@@ -58,7 +59,12 @@ pub fn advance(
             any.then_some(Effect::Register)
         }
         LastStatus::Activating => {
+            discover(task, report);
             task.last_status = LastStatus::Running;
+            None
+        }
+        LastStatus::Running => {
+            discover(task, report);
             None
         }
         _ => None,
@@ -80,10 +86,24 @@ fn retire(task: &mut Task, drained: bool, now: Timestamp) -> Option<Effect> {
     None
 }
 
-/// Marks registered targets as deregistered. Whether there was any.
+/// Marks registered targets, and places in Cloud Map, as deregistered. Whether there was any.
 fn deregister(task: &mut Task) -> bool {
-    let registered = task.targets.iter_mut().filter(|target| target.state == TargetState::Registered);
-    registered.map(|target| target.state = TargetState::Deregistered).count() > 0
+    let targets = task.targets.iter_mut().map(|target| &mut target.state);
+    let places = task.registrations.iter_mut().map(|place| &mut place.state);
+    let registered = targets.chain(places).filter(|state| **state == TargetState::Registered);
+    registered.map(|state| *state = TargetState::Deregistered).count() > 0
+}
+
+/// Says which places in Cloud Map a running task has: all while it is healthy by its containers' checks, none otherwise.
+fn discover(task: &mut Task, report: Option<&TaskStatus>) {
+    let healthy = report.is_some_and(discovery::is_healthy);
+    for place in &mut task.registrations {
+        place.state = match place.state {
+            TargetState::Waiting if healthy => TargetState::Registered,
+            TargetState::Registered if !healthy && report.is_some() => TargetState::Waiting,
+            other => other,
+        };
+    }
 }
 
 /// Takes over what a report says of times and containers. What was known stays: a restarted machine may know less.

@@ -9,10 +9,11 @@ use wire::ApiError;
 
 use crate::ec2::{interface, subnet};
 use crate::ecs::service::LoadBalancer;
+use crate::ecs::service::registry::ServiceRegistry;
 use crate::ecs::task::overrides::TaskOverride;
 use crate::ecs::task::{
-    self, Container, ContainerStatus, DesiredStatus, Interface, LastStatus, Target, TargetState, Task,
-    TaskSession,
+    self, Container, ContainerStatus, DesiredStatus, Interface, LastStatus, Registration, Target,
+    TargetState, Task, TaskSession,
 };
 use crate::ecs::task_definition::TaskDefinition;
 use crate::ecs::{AssignPublicIp, Network, Tags, uuid};
@@ -40,6 +41,8 @@ pub struct Launch<'a> {
     pub subnet: &'a str,
     /// The capacity provider that a strategy chose.
     pub capacity_provider: Option<String>,
+    /// Which Cloud Map services it is registered with.
+    pub service_registries: &'a [ServiceRegistry],
     /// Which target groups it joins.
     pub load_balancers: &'a [LoadBalancer],
     /// The client token of the call that asked for it.
@@ -116,6 +119,11 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
         port: entry.container_port,
         state: TargetState::Waiting,
     };
+    let registration = |entry: &ServiceRegistry| Registration {
+        registry: entry.registry_arn.clone(),
+        port: entry.instance_port(),
+        state: TargetState::Waiting,
+    };
     let containers = definition.containers.iter().map(|container| Container {
         id: uuid(),
         name: container.name.clone(),
@@ -173,6 +181,7 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
         role,
         credentials_id: uuid(),
         targets: launch.load_balancers.iter().map(target).collect(),
+        registrations: launch.service_registries.iter().map(registration).collect(),
         stop: false,
         ended: false,
         created_at: context.now,

@@ -9,6 +9,7 @@ pub mod advance;
 mod agenda;
 pub mod backoff;
 mod decide;
+mod discovery;
 mod health;
 pub mod launch;
 mod pass;

@@ -11,7 +11,7 @@ use super::advance::{Effect, advance};
 use super::decide::{Cause, Decision, ServiceView, TaskView, schedule};
 use super::launch::{self, Launch};
 use super::tell::{News, Tally};
-use super::{REMEMBERED, health};
+use super::{REMEMBERED, discovery, health};
 use crate::ec2::{interface, subnet};
 use crate::ecs::service::{PropagateTags, RolloutState, Service, ServiceStatus, record};
 use crate::ecs::task::overrides::TaskOverride;
@@ -73,6 +73,9 @@ impl Pass<'_> {
             });
         }
         apply(rows, context, &mut task, effect, news);
+        if task.registrations != before.registrations {
+            discovery::follow(rows, &mut task, self.now);
+        }
         task.version += 1;
         rows.put(task);
         wake
@@ -241,7 +244,9 @@ fn apply(rows: &mut Tx, context: &Context, task: &mut Task, effect: Option<Effec
             }
         }
         Some(Effect::Deregister) => {
-            news.push(News::Draining);
+            if !task.targets.is_empty() {
+                news.push(News::Draining);
+            }
             for target in &task.targets {
                 targets::deregister(rows, context, &target.group, address, target.port);
                 news.push(News::Deregistered { group: target.group.clone() });
@@ -318,6 +323,7 @@ fn start(
         subnet,
         capacity_provider: provider,
         load_balancers: &deployment.load_balancers,
+        service_registries: &deployment.service_registries,
         client_token: None,
         tags,
     };

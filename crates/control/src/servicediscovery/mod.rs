@@ -23,7 +23,7 @@ use wire::ApiError;
 
 pub use instance::Instance;
 pub use namespace::Namespace;
-pub use service::{DiscoveryService, find_by_arn};
+pub use service::{DiscoveryService, RecordType, find_by_arn};
 
 use crate::operation::{Operation, read, write};
 use operation::OperationRow;

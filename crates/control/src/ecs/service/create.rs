@@ -4,6 +4,7 @@ use serde::Deserialize;
 use store::Tx;
 use wire::{ApiError, Empty, False, OnlyDefault};
 
+use super::registry::{self, RegistryRequest};
 use super::validate::{self, DeploymentConfiguration, DeploymentController, LoadBalancerRequest, Off};
 use super::view::OneService;
 use super::{Deployment, Failures, PropagateTags, Rebalancing, Service, ServiceStatus, record};
@@ -40,8 +41,8 @@ pub struct CreateService {
     #[serde(default, rename = "enableExecuteCommand")]
     _enable_execute_command: OnlyDefault<False>,
     scheduling_strategy: Option<String>,
-    #[serde(default, rename = "serviceRegistries")]
-    _service_registries: OnlyDefault<Empty>,
+    #[serde(default)]
+    service_registries: Vec<RegistryRequest>,
     #[serde(default)]
     capacity_provider_strategy: Vec<StrategyItem>,
     #[serde(default, rename = "role")]
@@ -143,7 +144,11 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateService) -> Resul
         inactive_at: None,
         tags: tag::take(request.tags)?,
     };
-    let first = Deployment::begin(definition.arn(), network, load_balancers, strategy, context.now);
+    let service_registries = registry::take(rows, request.service_registries, &definition)?;
+    let first = Deployment {
+        service_registries,
+        ..Deployment::begin(definition.arn(), network, load_balancers, strategy, context.now)
+    };
     service.deploy(rows, first, context.now);
     let service = rows.put(service);
     Ok(OneService { service: service.print(rows, true) })

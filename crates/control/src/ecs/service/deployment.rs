@@ -5,6 +5,7 @@ use store::{Row, Tx};
 use types::Timestamp;
 
 use super::record::{self, Record};
+use super::registry::ServiceRegistry;
 use super::revision::Revision;
 use super::{Failures, LoadBalancer, Service};
 use crate::ecs::capacity_provider::StrategyItem;
@@ -22,6 +23,9 @@ pub struct Deployment {
     pub network: Network,
     /// Which target groups its tasks join.
     pub load_balancers: Vec<LoadBalancer>,
+    /// Which Cloud Map service its tasks are registered with.
+    #[serde(default)]
+    pub service_registries: Vec<ServiceRegistry>,
     /// Which capacity providers its tasks take; none: the launch type is FARGATE.
     #[serde(default)]
     pub capacity_provider_strategy: Vec<StrategyItem>,
@@ -67,6 +71,7 @@ impl Deployment {
             task_definition,
             network,
             load_balancers,
+            service_registries: Vec::new(),
             capacity_provider_strategy,
             failed_tasks: 0,
             proven: false,
@@ -84,13 +89,14 @@ impl Deployment {
 
     /// Whether its tasks are made from the same as another's.
     pub fn is_like(&self, other: &Self) -> bool {
-        (&self.task_definition, &self.network, &self.load_balancers, &self.capacity_provider_strategy)
-            == (
-                &other.task_definition,
-                &other.network,
-                &other.load_balancers,
-                &other.capacity_provider_strategy,
-            )
+        self.service_registries == other.service_registries
+            && (&self.task_definition, &self.network, &self.load_balancers, &self.capacity_provider_strategy)
+                == (
+                    &other.task_definition,
+                    &other.network,
+                    &other.load_balancers,
+                    &other.capacity_provider_strategy,
+                )
     }
 
     /// AWS's words for how far it is.

@@ -6,6 +6,7 @@ pub mod deployment;
 pub mod describe;
 pub mod record;
 pub mod record_describe;
+pub mod registry;
 pub mod revision;
 pub mod update;
 mod validate;

@@ -5,6 +5,7 @@ use store::{Row, Snapshot};
 use types::{AccountId, Region, Timestamp};
 use wire::ApiError;
 
+use super::registry::ServiceRegistry;
 use super::view::{PLATFORM_FAMILY, PLATFORM_VERSION};
 use super::{Deployment, LoadBalancer, RolloutState, Service};
 use crate::Context;
@@ -28,6 +29,8 @@ pub struct Revision {
     task_definition: String,
     network: Network,
     load_balancers: Vec<LoadBalancer>,
+    #[serde(default)]
+    service_registries: Vec<ServiceRegistry>,
     capacity_provider_strategy: Vec<StrategyItem>,
     containers: Vec<ContainerImage>,
     created_at: Timestamp,
@@ -67,6 +70,7 @@ impl Revision {
             task_definition: deployment.task_definition.clone(),
             network: deployment.network.clone(),
             load_balancers: deployment.load_balancers.clone(),
+            service_registries: deployment.service_registries.clone(),
             capacity_provider_strategy: deployment.capacity_provider_strategy.clone(),
             containers: containers
                 .iter()
@@ -91,6 +95,7 @@ impl Revision {
             task_definition: self.task_definition.clone(),
             network: self.network.clone(),
             load_balancers: self.load_balancers.clone(),
+            service_registries: self.service_registries.clone(),
             capacity_provider_strategy: self.capacity_provider_strategy.clone(),
             failed_tasks: 0,
             proven: false,
@@ -117,7 +122,7 @@ impl Revision {
             platform_version: PLATFORM_VERSION,
             platform_family: PLATFORM_FAMILY,
             load_balancers: self.load_balancers.clone(),
-            service_registries: [],
+            service_registries: self.service_registries.clone(),
             network_configuration: (&self.network).into(),
             container_images: self.containers.clone(),
             guard_duty_enabled: false,
@@ -140,7 +145,7 @@ struct RevisionView {
     platform_version: &'static str,
     platform_family: &'static str,
     load_balancers: Vec<LoadBalancer>,
-    service_registries: [String; 0],
+    service_registries: Vec<ServiceRegistry>,
     network_configuration: NetworkView,
     container_images: Vec<ContainerImage>,
     guard_duty_enabled: bool,

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use store::Tx;
 use wire::{ApiError, Empty, False, OnlyDefault};
 
+use super::registry::{self, RegistryRequest};
 use super::validate::{self, DeploymentConfiguration, DeploymentController, LoadBalancerRequest, Off};
 use super::view::OneService;
 use super::{Deployment, PropagateTags, Rebalancing, record};
@@ -36,8 +37,7 @@ pub struct UpdateService {
     propagate_tags: Option<PropagateTags>,
     #[serde(default, rename = "enableExecuteCommand")]
     _enable_execute_command: OnlyDefault<False>,
-    #[serde(default, rename = "serviceRegistries")]
-    _service_registries: OnlyDefault<Empty>,
+    service_registries: Option<Vec<RegistryRequest>>,
     capacity_provider_strategy: Option<Vec<StrategyItem>>,
     #[serde(default, rename = "placementConstraints")]
     _placement_constraints: OnlyDefault<Empty>,
@@ -125,7 +125,19 @@ pub fn update(rows: &mut Tx, context: &Context, request: UpdateService) -> Resul
         service.availability_zone_rebalancing,
         service.maximum_percent,
     )?;
-    let next = Deployment::begin(definition.arn(), network, load_balancers, strategy, context.now);
+    let service_registries = match request.service_registries {
+        Some(requested) => registry::take(rows, requested, &definition)?,
+        None => primary.service_registries.clone(),
+    };
+    if !service_registries.iter().all(|kept| registry::fits(kept, &definition)) {
+        return Err(invalid(
+            "The service's registry names a container and port that the task definition does not have.",
+        ));
+    }
+    let next = Deployment {
+        service_registries,
+        ..Deployment::begin(definition.arn(), network, load_balancers, strategy, context.now)
+    };
     if redeploy || !next.is_like(&primary) {
         service.deploy(rows, next, context.now);
     } else {

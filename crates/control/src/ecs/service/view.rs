@@ -3,6 +3,7 @@
 use serde::Serialize;
 use store::Snapshot;
 
+use super::registry::ServiceRegistry;
 use super::{
     CircuitBreaker, Deployment, LoadBalancer, PropagateTags, Rebalancing, RolloutState, Service,
     ServiceStatus,
@@ -31,7 +32,7 @@ pub struct ServiceView {
     service_name: String,
     cluster_arn: String,
     load_balancers: Vec<LoadBalancer>,
-    service_registries: [String; 0],
+    service_registries: Vec<ServiceRegistry>,
     status: ServiceStatus,
     desired_count: u32,
     running_count: usize,
@@ -177,7 +178,7 @@ impl Service {
             service_name: self.name.clone(),
             cluster_arn: self.cluster_arn(),
             load_balancers: primary.map(|primary| primary.load_balancers.clone()).unwrap_or_default(),
-            service_registries: [],
+            service_registries: primary.map(|primary| primary.service_registries.clone()).unwrap_or_default(),
             status: self.status,
             desired_count: self.desired_count,
             running_count,

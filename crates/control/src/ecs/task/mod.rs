@@ -78,6 +78,9 @@ pub struct Task {
     pub credentials_id: String,
     /// The target groups that it joins.
     pub targets: Vec<Target>,
+    /// The Cloud Map services that it is registered with.
+    #[serde(default)]
+    pub registrations: Vec<Registration>,
     /// Whether the machine has been told to end it.
     pub stop: bool,
     /// Whether the machine has reported the end, so that it need not know the task any more.
@@ -230,7 +233,18 @@ pub struct Target {
     pub state: TargetState,
 }
 
-/// How far a task's target is.
+/// A task's place in a Cloud Map service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The Cloud Map service's ARN.
+    pub registry: String,
+    /// The port of its SRV records.
+    pub port: Option<u16>,
+    /// How far it is.
+    pub state: TargetState,
+}
+
+/// How far a task's target or registration is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TargetState {
     /// It is registered once the task runs.

@@ -131,6 +131,7 @@ pub fn run(rows: &mut Tx, context: &Context, request: RunTask) -> Result<Started
             subnet,
             capacity_provider: provider,
             load_balancers: &[],
+            service_registries: &[],
             client_token: request.client_token.clone(),
             tags: tags.clone(),
         };

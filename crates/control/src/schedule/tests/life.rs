@@ -44,6 +44,7 @@ fn task(targets: usize) -> Task {
         role: None,
         credentials_id: String::new(),
         targets: vec![target; targets],
+        registrations: Vec::new(),
         stop: false,
         ended: false,
         created_at: Timestamp::from_millis(0),

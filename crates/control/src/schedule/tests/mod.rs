@@ -1,6 +1,7 @@
 //! Services over the API with a machine that the test plays, tasks' lives, and simulations of the decisions.
 
 mod deployments;
+mod discovery;
 mod flow;
 mod life;
 mod roles;
