@@ -9,8 +9,6 @@
 )]
 #![allow(clippy::print_stderr, reason = "the roles' logs belong to a failure")]
 
-mod scaling;
-
 mod api;
 mod cases;
 mod community_vpc;
@@ -23,6 +21,7 @@ mod peering;
 mod pretend_hosts;
 mod python_image;
 mod rollout;
+mod scaling;
 mod secrets;
 mod stack;
 mod task_role;
