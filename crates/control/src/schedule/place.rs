@@ -51,7 +51,8 @@ pub(super) fn starts(
     starts
 }
 
-/// The tasks that are too many: those that do not run yet first, then from the zone with the most, there the newest
+/// The tasks that are too many: those that do not run yet first, then those that do not serve yet, as enough that do must
+/// stay, then from the zone with the most, there the newest
 /// ("Update Amazon ECS service parameters"; it says nothing of a task's age).
 pub(super) fn excess(view: &ServiceView<'_>, good: &[&TaskView], desired: usize) -> Vec<Decision> {
     let count = good.len().saturating_sub(desired);
@@ -66,7 +67,7 @@ pub(super) fn excess(view: &ServiceView<'_>, good: &[&TaskView], desired: usize)
         let rank = |index: &usize| {
             let task = left[*index];
             let load = zones.get(task.zone.as_str()).copied().unwrap_or(0);
-            (task.last_status != LastStatus::Running, load, *index)
+            (task.last_status != LastStatus::Running, task.health != Health::Serving, load, *index)
         };
         let Some(chosen) = (0..left.len()).max_by_key(rank) else { break };
         let task = left.remove(chosen);

@@ -113,6 +113,20 @@ fn a_change_of_the_count_in_mid_rollout_goes_to_both_versions() {
 }
 
 #[test]
+fn of_too_many_tasks_those_end_first_that_do_not_serve() {
+    let model = model(&Case { desired: 2, percent: (100, 200), old: "", new: "ssrp" });
+    let ended: Vec<_> = model
+        .decide()
+        .iter()
+        .filter_map(|decision| match decision {
+            Decision::Retire { task, .. } => Some(task.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ended, ["03", "02"]);
+}
+
+#[test]
 fn a_task_that_fails_its_checks_is_replaced_before_it_ends() {
     check(Case { desired: 2, percent: (100, 200), old: "", new: "sf" }, "+1n");
     check(Case { desired: 2, percent: (100, 200), old: "", new: "sfr" }, "");
