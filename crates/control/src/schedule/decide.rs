@@ -331,7 +331,11 @@ fn replaced_tasks(service: &Service, tasks: &Tasks<'_>, least: usize, keep: usiz
             retire.push(task.retire());
         }
     }
-    let spare = (tasks.serving() + running.len()).saturating_sub(least);
+    let all = tasks.serving() + running.len();
+    // Where there is no room for another, one that fails goes first, also of a version that is kept up.
+    let (bound, most) = bounds(service);
+    let sick = if tasks.all() >= most { running.len() - fine } else { 0 };
+    let spare = all.saturating_sub(least).max(all.saturating_sub(bound).min(sick));
     // First those that fail, then those of deployments that never were complete.
     running.sort_by_key(|task| (!task.is_failing(), completed(task)));
     retire.extend(running.into_iter().take(spare).map(TaskView::retire));
