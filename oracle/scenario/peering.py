@@ -54,8 +54,8 @@ STEPS = [
         expect={"Entries": [{"Cidr": "198.51.100.0/24"}]}),
     ec2("DescribeManagedPrefixLists", {"PrefixListIds": ["$list"]},
         expect={"PrefixLists[0].State": "restore-complete", "PrefixLists[0].OwnerId": "$account"}),
-    ec2("DescribeManagedPrefixLists", where(owner_id="AWS"),
-        expect={"PrefixLists[0].PrefixListName": "com.amazonaws.ap-northeast-2.s3"}),
+    ec2("DescribeManagedPrefixLists", where(owner_id="AWS", prefix_list_name="com.amazonaws.global.cloudfront*"),
+        expect={"PrefixLists[0].PrefixListName": "com.amazonaws.global.cloudfront.origin-facing"}),
     ec2("DescribePrefixLists", where(prefix_list_name="com.amazonaws.ap-northeast-2.s3"),
         expect={"PrefixLists[0].Cidrs": ["198.19.0.12/32"]}),
     # Routes.

@@ -209,6 +209,28 @@ fn two_vpcs_are_connected_whatever_the_order_and_whatever_was_lost() {
     works(&world);
 }
 
+/// "Network MTU for your EC2 instance", Amazon EC2 User Guide.
+#[test]
+fn packets_between_regions_are_no_longer_than_8500_bytes() {
+    let world = World::empty();
+    let (mut a, mut b) = two();
+    for (between_regions, longest) in [(false, 9001), (true, 8500)] {
+        for vpc in [&mut a, &mut b] {
+            vpc.peerings[0].between_regions = between_regions;
+        }
+        world.apply(&[&a, &b]);
+        world.apply(&[&a, &b]);
+        for vpc in [VPC, OTHER] {
+            let links =
+                netns::within(&world.path(vpc), || Netlink::open().unwrap().links().unwrap()).unwrap();
+            let link = links.iter().find(|link| link.name.starts_with('p')).unwrap();
+            assert_eq!(link.mtu, longest);
+        }
+        let _server = Server::start(&world.path(&task(&b)), FAR_IP, 3000, "far");
+        assert_eq!(get(&world.path(TASK0), FAR_IP, 3000), "far saw 10.194.100.10");
+    }
+}
+
 #[test]
 fn a_peering_connection_that_ends_takes_its_flows_along() {
     let world = World::empty();

@@ -57,6 +57,9 @@ pub struct Peering {
     pub id: VpcPeeringConnectionId,
     /// The VPC on the other side.
     pub peer: VpcId,
+    /// Whether that is in another region, where packets may be no longer than 8500 bytes.
+    #[serde(default)]
+    pub between_regions: bool,
     /// The other VPC's ranges: only from these may a packet come through the connection.
     pub cidr_blocks: Vec<Ipv4Net>,
     /// The other VPC's groups that this VPC's rules name ([`Peer::Group`]).

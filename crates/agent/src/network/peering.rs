@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use sys::netlink::{Hop, Link, Netlink, VethEnd};
 use sys::netns;
 
-use super::plan::{GSO_IPV4_MAX, NOWHERE, PEERING_MAC, VPC_MTU};
+use super::plan::{GSO_IPV4_MAX, NOWHERE, PEERING_MAC};
 use super::{Memory, NamespacePlan, Network, NetworkError, PeeringPlan, converge, lock};
 
 impl Network {
@@ -21,7 +21,7 @@ impl Network {
         memory: &mut Memory,
         near: &Link,
     ) -> Result<bool, NetworkError> {
-        if near.mac != PEERING_MAC || near.mtu != VPC_MTU {
+        if near.mac != PEERING_MAC || near.mtu != plan.mtu {
             return Ok(false);
         }
         // With one end the other would have gone as well.
@@ -56,7 +56,7 @@ impl Network {
             let end = VethEnd {
                 name: &plan.link,
                 mac: PEERING_MAC,
-                mtu: VPC_MTU,
+                mtu: plan.mtu,
                 gso_ipv4_max: Some(GSO_IPV4_MAX),
             };
             Ok(router.add_veth(&end, &end, namespace.as_fd())?)

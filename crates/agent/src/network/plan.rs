@@ -33,7 +33,7 @@ pub(super) const NOWHERE: &str = "lo";
 pub(super) const INTERNET_GATEWAY: &str = "igw0";
 /// An interface in its own namespace.
 pub(super) const INTERFACE: &str = "eth0";
-/// Inside a VPC and through a peering connection packets may be this long ("Network MTU for your EC2 instance").
+/// Inside a VPC and through a peering connection within a region packets may be this long ("Network MTU for your EC2 instance").
 pub(super) const VPC_MTU: u32 = 9001;
 /// How much TCP crosses a link in one piece: each router asks its rules once for all of it, which carries half as much
 /// again in the same time as the kernel's 64 KiB. More gains nothing.
@@ -115,6 +115,8 @@ pub struct PeeringPlan {
     pub peer: VpcId,
     /// The other VPC's ranges.
     pub cidr_blocks: Vec<Ipv4Net>,
+    /// The MTU of both ends, in bytes.
+    pub mtu: u32,
 }
 
 /// A VPC's whole network.
@@ -240,6 +242,7 @@ pub fn compile(vpc: &Vpc) -> Result<VpcPlan, PlanError> {
             .map(|peering| PeeringPlan {
                 link: peering_link(&peering.id),
                 peer: peering.peer.clone(),
+                mtu: if peering.between_regions { GATEWAY_MTU } else { VPC_MTU },
                 cidr_blocks: peering.cidr_blocks.clone(),
             })
             .collect(),

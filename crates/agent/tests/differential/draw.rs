@@ -79,6 +79,7 @@ fn peer(id: &str, vpcs: &mut [Vpc], a: usize, b: usize, dice: &mut Dice) {
         vpc.peerings.push(Peering {
             id: id.into(),
             peer: far.id.clone(),
+            between_regions: false,
             cidr_blocks: far.cidr_blocks.clone(),
             security_groups: far.security_groups.iter().map(members).collect(),
         });

@@ -261,6 +261,7 @@ pub fn peer(a: &mut Vpc, b: &mut Vpc, id: &str) {
         own.peerings.push(Peering {
             id: id.into(),
             peer: other.id.clone(),
+            between_regions: false,
             cidr_blocks: other.cidr_blocks.clone(),
             security_groups: other.security_groups.iter().map(members).collect(),
         });

@@ -117,33 +117,43 @@ impl PrefixList {
 pub struct AwsManaged {
     /// Its id, the same for as long as there is Landfall.
     pub id: PrefixListId,
-    /// `com.amazonaws.<region>.<service>`
+    /// `com.amazonaws.<region>.<service>`, with `global` in place of the region for a list of all regions.
     pub name: String,
+    /// What it counts against the quotas of what names it.
+    pub weight: usize,
     /// Its ranges.
     pub entries: Vec<Ipv4Net>,
 }
 
-/// What AWS's list of S3 counts against quotas. Source: "AWS-managed prefix list weight" in the VPC user guide.
-const AWS_MANAGED_WEIGHT: usize = 1;
+/// AWS's list of this name in a region.
+fn of_aws(region: &Region, name: String, weight: usize, entries: Vec<Ipv4Net>) -> AwsManaged {
+    // FNV-1a: the id has to be the same in every run, and a list of all regions has one in each.
+    let hash = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    let own = if name.contains(region.as_str()) { "" } else { region.as_str() };
+    let hash = name.bytes().chain(own.bytes()).fold(0x811c_9dc5_u32, hash);
+    AwsManaged { id: PrefixListId::from(format!("pl-{hash:08x}")), name, weight, entries }
+}
 
 /// AWS's list of S3 in a region, which a gateway endpoint's routes name.
 pub fn of_s3(region: &Region) -> AwsManaged {
-    let name = format!("com.amazonaws.{region}.s3");
-    // FNV-1a: the id has to be the same in every run.
-    let hash =
-        name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let host = format!("s3.{region}.amazonaws.com");
     let addresses = crate::project::endpoints(std::slice::from_ref(region))
         .into_iter()
         .filter(|endpoint| endpoint.names.iter().any(|name| name.ends_with(&host)))
         .map(|endpoint| Ipv4Net::from(endpoint.address))
         .collect();
-    AwsManaged { id: PrefixListId::from(format!("pl-{hash:08x}")), name, entries: addresses }
+    of_aws(region, format!("com.amazonaws.{region}.s3"), 1, addresses)
 }
 
-/// AWS's lists in a region.
+/// AWS's lists in a region. Source: "AWS-managed prefix lists" in the VPC user guide, with each one's weight. Neither
+/// DynamoDB nor CloudFront is there: no packet goes to one or comes from the other, and their lists have no ranges.
 pub fn aws_managed(region: &Region) -> Vec<AwsManaged> {
-    vec![of_s3(region)]
+    let cloudfront = "com.amazonaws.global.cloudfront.origin-facing".to_owned();
+    vec![
+        of_s3(region),
+        of_aws(region, format!("com.amazonaws.{region}.dynamodb"), 1, Vec::new()),
+        of_aws(region, cloudfront, 55, Vec::new()),
+    ]
 }
 
 /// The IPv4 ranges of a list, AWS's own or a customer's, in order. None: there is no such list.
@@ -169,8 +179,8 @@ pub fn ranges(
 /// # Errors
 /// InvalidPrefixListID.NotFound
 pub(super) fn weight(rows: &Snapshot, context: &Context, id: &str) -> Result<(usize, Family), ApiError> {
-    if aws_managed(&context.region).iter().any(|list| list.id.as_str() == id) {
-        return Ok((AWS_MANAGED_WEIGHT, Family::IPv4));
+    if let Some(list) = aws_managed(&context.region).iter().find(|list| list.id.as_str() == id) {
+        return Ok((list.weight, Family::IPv4));
     }
     super::get::<PrefixList>(rows, context, id).map(|list| (list.max_entries, list.family))
 }

@@ -271,7 +271,9 @@ pub(super) fn create(
         .into_iter()
         .filter(|one| matches!(one.code(context.now), "active" | "pending-acceptance"))
         .collect();
-    if open.iter().any(|one| one.peer(&vpc.id).is_some_and(|side| side.vpc_id == peering.accepter.vpc_id)) {
+    // With another region named the VPC is another, which there is not.
+    let same = |side: &Side| side.vpc_id == peering.accepter.vpc_id && side.region == peering.accepter.region;
+    if open.iter().any(|one| one.peer(&vpc.id).is_some_and(same)) {
         return Err(ApiError::new(
             "VpcPeeringConnectionAlreadyExists",
             format!(

@@ -82,6 +82,7 @@ pub(super) fn peerings(
         Some(desired::Peering {
             id: peering.id.clone(),
             peer: other.id.clone(),
+            between_regions: other.region != vpc.region,
             cidr_blocks: other.cidr_blocks(),
             security_groups: members.into_iter().map(group).collect(),
         })

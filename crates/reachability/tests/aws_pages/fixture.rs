@@ -217,6 +217,7 @@ fn peering(id: &str, peer: &str, range: &str, groups: &[(&str, [u8; 4])]) -> Pee
     Peering {
         id: id.into(),
         peer: peer.into(),
+        between_regions: false,
         cidr_blocks: vec![range.parse().unwrap()],
         security_groups: groups.iter().map(member).collect(),
     }

@@ -116,10 +116,30 @@ fn what_nobody_can_have_is_listed_as_nothing() {
         ),
         ("DescribeVpnGateways", "attachment.vpc-id", "VpnGatewayId.1=vgw-1", "InvalidVpnGatewayID.NotFound"),
         ("DescribeFlowLogs", "resource-id", "FlowLogId.1=fl-1", "InvalidFlowLogId.NotFound"),
+        ("DescribeInstances", "network-interface.vpc-id", "InstanceId.1=i-1", "InvalidInstanceID.NotFound"),
+        ("DescribeTransitGateways", "state", "TransitGatewayIds.1=tgw-1", "InvalidTransitGatewayID.NotFound"),
+        (
+            "DescribeCarrierGateways",
+            "vpc-id",
+            "CarrierGatewayId.1=cagw-1",
+            "InvalidCarrierGatewayID.NotFound",
+        ),
+        (
+            "DescribeVpcEndpointServiceConfigurations",
+            "service-id",
+            "ServiceId.1=vpce-svc-1",
+            "InvalidVpcEndpointServiceId.NotFound",
+        ),
+        (
+            "DescribeVpcEndpointAssociations",
+            "vpc-endpoint-id",
+            "VpcEndpointId.1=vpce-1",
+            "InvalidVpcEndpointId.NotFound",
+        ),
     ] {
         let text = stack.ok(action, &format!("Filter.1.Name={filter}&Filter.1.Value.1=x"));
         assert!(!text.contains("<item>"), "{text}");
-        stack.refused(action, unknown, code, "does not exist");
+        stack.refused(action, unknown, code, "not exist");
         stack.refused(action, "Filter.1.Name=x&Filter.1.Value.1=x", "InvalidParameterValue", "filter 'x'");
     }
     stack.refused("CreateEgressOnlyInternetGateway", "", "InvalidAction", "No VPC has IPv6.");

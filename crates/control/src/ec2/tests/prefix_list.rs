@@ -96,21 +96,50 @@ fn what_aws_refuses_of_a_prefix_list_is_refused() {
 }
 
 #[test]
-fn awss_own_list_of_s3_is_there_and_stays_as_it_is() {
+fn awss_own_lists_are_there_and_stay_as_they_are() {
     let stack = Stack::new();
-    let text = stack.ok("DescribePrefixLists", "");
-    let id = element(&text, "prefixListId").to_owned();
-    assert_eq!(element(&text, "prefixListName"), "com.amazonaws.ap-northeast-2.s3");
-    assert_eq!(entries(&stack, &id, ""), ["198.19.0.12/32"]);
-    let text = stack.ok("DescribeManagedPrefixLists", "Filter.1.Name=owner-id&Filter.1.Value.1=AWS");
-    assert_eq!(element(&text, "prefixListId"), id);
-    assert!(!text.contains("<version>") && !text.contains("<maxEntries>"), "{text}");
-    let body = format!("PrefixListId={id}");
+    let find = |name: &str| {
+        let filter = format!("Filter.1.Name=prefix-list-name&Filter.1.Value.1={name}");
+        let [services, managed] =
+            ["DescribePrefixLists", "DescribeManagedPrefixLists"].map(|action| stack.ok(action, &filter));
+        let id = element(&services, "prefixListId").to_owned();
+        assert_eq!(element(&managed, "prefixListId"), id);
+        assert!(!managed.contains("<version>") && !managed.contains("<maxEntries>"), "{managed}");
+        id
+    };
+    let s3 = find("com.amazonaws.ap-northeast-2.s3");
+    let dynamodb = find("com.amazonaws.ap-northeast-2.dynamodb");
+    let cloudfront = find("com.amazonaws.global.cloudfront.origin-facing");
+    assert_eq!(entries(&stack, &s3, ""), ["198.19.0.12/32"]);
+    assert!(entries(&stack, &cloudfront, "").is_empty());
+    let owned = stack.ok("DescribeManagedPrefixLists", "Filter.1.Name=owner-id&Filter.1.Value.1=AWS");
+    assert_eq!(owned.matches("<prefixListId>").count(), 3);
+    let body = format!("PrefixListId={s3}");
     stack.refused("DeleteManagedPrefixList", &body, "UnauthorizedOperation", "AWS-managed");
-    let rule = format!(
-        "GroupId={{group}}&IpPermissions.1.IpProtocol=-1&IpPermissions.1.PrefixListIds.1.PrefixListId={id}"
+    let rule = |id: &str| {
+        format!(
+            "GroupId={{group}}&IpPermissions.1.IpProtocol=-1&IpPermissions.1.PrefixListIds.1.PrefixListId={id}"
+        )
+    };
+    for id in [&s3, &dynamodb, &cloudfront] {
+        stack.ok("AuthorizeSecurityGroupIngress", &rule(id));
+    }
+    // CloudFront's counts as 55 rules of 60.
+    let sixth = "IpPermissions.2.IpProtocol=tcp&IpPermissions.2.FromPort=1&IpPermissions.2.ToPort=1";
+    let ranges = |least: u8, most: u8| -> String {
+        let range = |last| format!("&IpPermissions.2.IpRanges.{last}.CidrIp=1.2.3.{last}/32");
+        (least..=most).map(range).collect()
+    };
+    let body = |ranges: String| {
+        format!("GroupId={{group}}&{sixth}{ranges}").replace("IpPermissions.2", "IpPermissions.1")
+    };
+    stack.refused(
+        "AuthorizeSecurityGroupIngress",
+        &body(ranges(1, 4)),
+        "RulesPerSecurityGroupLimitExceeded",
+        "maximum number of rules",
     );
-    stack.ok("AuthorizeSecurityGroupEgress", &rule);
+    stack.ok("AuthorizeSecurityGroupIngress", &body(ranges(1, 3)));
 }
 
 #[test]

@@ -174,6 +174,23 @@ fn a_connection_between_regions_is_accepted_in_the_accepters() {
     assert!(here.contains("<code>active</code>") && !here.contains("<key>a</key>"), "{here}");
     let there = far("DescribeVpcPeeringConnections", "").1;
     assert!(there.contains("<key>a</key>") && there.contains("<region>ap-northeast-2</region>"), "{there}");
+    stack.refused(
+        "CreateVpcPeeringConnection",
+        &format!("VpcId={{vpc}}&PeerVpcId={peer}&PeerRegion=us-east-1"),
+        "VpcPeeringConnectionAlreadyExists",
+        peer,
+    );
+    // In this region there is no such VPC.
+    let lost = stack.ok("CreateVpcPeeringConnection", &format!("VpcId={{vpc}}&PeerVpcId={peer}"));
+    let shown = element(&lost, "vpcPeeringConnectionId");
+    let shown = stack.ok("DescribeVpcPeeringConnections", &format!("VpcPeeringConnectionId.1={shown}"));
+    assert_eq!(element(&shown, "code"), "failed");
+    stack.interface(vec![], false).unwrap();
+    let rows = stack.fixture.api.store.snapshot();
+    let context = stack.context();
+    let id = stack.vpc.as_str().into();
+    let network = crate::project::vpc::project(&rows, &context.account, &context.region, &id).unwrap();
+    assert!(network.peerings[0].between_regions);
     // A rule cannot refer to a group of another region.
     let (_, text) = far("DescribeSecurityGroups", "");
     stack.refused(
