@@ -32,6 +32,9 @@ pub struct FlowLog {
     pub traffic: TrafficType,
     /// The log group.
     pub group: String,
+    /// Its ARN, where it was named by that: it is shown again, or Terraform would make the flow log anew.
+    #[serde(default)]
+    pub destination: Option<String>,
     /// As whom it is written.
     pub role_arn: String,
     /// The lines' fields.
@@ -253,6 +256,7 @@ pub(super) fn create(
             resource: resource.clone(),
             traffic,
             group: group.clone(),
+            destination: request.log_destination.clone().filter(|arn| !arn.is_empty()),
             role_arn: role_arn.clone(),
             format: format.clone(),
             interval,

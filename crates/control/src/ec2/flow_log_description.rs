@@ -43,6 +43,8 @@ struct FlowLogDescription {
     log_group_name: String,
     resource_id: String,
     traffic_type: TrafficType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_destination: Option<String>,
     log_destination_type: &'static str,
     log_format: String,
     max_aggregation_interval: u32,
@@ -61,6 +63,7 @@ impl FlowLogDescription {
             log_group_name: log.group.clone(),
             resource_id: log.resource.clone(),
             traffic_type: log.traffic,
+            log_destination: log.destination.clone(),
             log_destination_type: "cloud-watch-logs",
             log_format: log.format.clone(),
             max_aggregation_interval: log.interval,

@@ -199,6 +199,7 @@ mod tests {
             resource: resource.to_owned(),
             traffic,
             group: "/vpc".to_owned(),
+            destination: None,
             role_arn: "arn:aws:iam::000000000001:role/none".to_owned(),
             format: format.to_owned(),
             interval: 600,
