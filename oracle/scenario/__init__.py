@@ -1,7 +1,7 @@
 """What is called, in order: one stack from its VPC to its service, looked at, changed, and removed."""
 
-from . import autoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, network_insights, peering, secretsmanager, ssm
-from . import ec2, ecr, ecs, elbv2, iam, logs, network_insights, peering, secretsmanager, servicediscovery, ssm
+from . import autoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, network_insights, peering, secretsmanager
+from . import servicediscovery, ssm
 
 STEPS = [
     *iam.STEPS,
