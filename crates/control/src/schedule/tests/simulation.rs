@@ -410,6 +410,34 @@ proptest! {
 }
 
 #[test]
+fn what_goes_on_for_a_version_that_was_given_up_is_replaced_when_it_fails_and_there_is_no_room_for_another() {
+    let mut model = Model::new(service(0, 0, 100));
+    model.service.circuit_breaker = CircuitBreaker { enable: true, rollback: false };
+    assert!(model.settle());
+    model.service.desired_count = 1;
+    assert!(model.settle());
+    let complete = model.service.deployments[0].id.clone();
+    model.service.install(deployment());
+    assert!(model.settle());
+    for _ in 0..2 {
+        model.step(0);
+        assert!(model.settle());
+    }
+    for _ in 0..3 {
+        model.kill(0);
+        assert!(model.settle());
+    }
+    assert_eq!(model.service.deployments[0].rollout_state, RolloutState::Failed);
+    model.step(0);
+    assert!(model.settle());
+    model.fail(0);
+    assert!(model.settle());
+    model.rest();
+    assert_eq!(model.serving(), 1);
+    assert_eq!(model.tasks[0].deployment, complete);
+}
+
+#[test]
 fn a_service_that_waits_starts_nothing_before_its_time() {
     let mut model = Model::new(service(2, 100, 200));
     let until = NOW.plus(std::time::Duration::from_secs(8));
