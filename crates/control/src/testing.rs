@@ -165,6 +165,6 @@ fn an_unknown_action_is_refused_by_name() {
     let (status, text) = fixture.call(Service::Ec2, "RunInstances", "");
     assert_eq!(status, 400);
     assert!(text.contains("<Code>InvalidAction</Code>") && text.contains("RunInstances"), "{text}");
-    let (_, text) = fixture.call(Service::Ecs, "ExecuteCommand", "{}");
+    let (_, text) = fixture.call(Service::Ecs, "RegisterContainerInstance", "{}");
     assert!(text.contains("UnknownOperationException"), "{text}");
 }
