@@ -11,6 +11,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("skopeo", "skopeo"),
     ("buildah", "buildah"),
     ("curl", "curl"),
+    ("node", "nodejs"),
     ("nft", "nftables"),
     ("python3", "python3"),
 ];
@@ -49,6 +50,36 @@ pub(crate) fn debian_packages() -> Result<(), Error> {
     let mut install = vec!["install", "-q", "-y", "--no-install-recommends"];
     install.extend(&missing);
     apt(&install)
+}
+
+/// Debian's Redis with the libraries that this machine lacks, in a folder of its own: an image is made of it. Nothing is
+/// installed, and no daemon is started.
+pub(crate) fn redis() -> Result<(), Error> {
+    let folder = repository::redis();
+    if folder.join("usr/bin/redis-server").exists() {
+        return Ok(());
+    }
+    println!("fetching Debian's Redis into {}", folder.display());
+    let packages = folder.join("packages");
+    std::fs::create_dir_all(packages.join("partial"))?;
+    let archives = format!("Dir::Cache::archives={}", packages.display());
+    let fetch = ["install", "-q", "-y", "--no-install-recommends", "--download-only", "-o", &archives];
+    let run = |program: &str, args: &[&str]| {
+        let ended = Program::new(program).args(args).limit(Duration::from_secs(600)).show()?;
+        if ended.status.success() { Ok(()) } else { Err(Error::from(format!("{program} failed"))) }
+    };
+    let fetched = run("apt-get", &[&fetch[..], &["redis-server"]].concat());
+    if fetched.is_err() {
+        run("apt-get", &["update", "-q"])?;
+        run("apt-get", &[&fetch[..], &["redis-server"]].concat())?;
+    }
+    for package in std::fs::read_dir(&packages)? {
+        let package = package?.path();
+        if package.extension().is_some_and(|extension| extension == "deb") {
+            run("dpkg", &["-x", &package.to_string_lossy(), &folder.to_string_lossy()])?;
+        }
+    }
+    Ok(())
 }
 
 /// The Python environment of the oracle: made once, and again when its list of packages changes.

@@ -22,3 +22,8 @@ pub(crate) fn landfall(profile: &str) -> PathBuf {
 pub(crate) fn python_environment() -> PathBuf {
     target().join("test-python")
 }
+
+/// Debian's Redis, unpacked: a test makes an image of it.
+pub(crate) fn redis() -> PathBuf {
+    target().join("test-redis")
+}

@@ -36,6 +36,7 @@ pub(crate) fn steps(args: &Args, report: &mut Report) -> Result<(), Error> {
     if !args.no_install {
         install::debian_packages()?;
         install::python_environment()?;
+        install::redis()?;
     }
     // Everything is built first, so that a test's time limit is the test's own.
     if !report.step("build", build()) {
@@ -65,4 +66,5 @@ fn cargo(args: &[&str]) -> Program {
         .args(args)
         // What the end-to-end tests find the AWS CLI and boto3 by.
         .env("LANDFALL_TEST_PYTHON", repository::python_environment().join("bin/python"))
+        .env("LANDFALL_TEST_REDIS", repository::redis())
 }

@@ -10,11 +10,13 @@
 #![allow(clippy::print_stderr, reason = "the roles' logs belong to a failure")]
 
 mod api;
+mod application;
 mod cases;
 mod community_vpc;
 mod endpoints;
 mod explain;
 mod image_path;
+mod images;
 mod leftovers;
 mod logging;
 mod peering;
@@ -162,6 +164,13 @@ fn a_task_s_program_calls_aws_as_the_task_s_role() {
         ("an unmodified SDK", task_role::an_unmodified_sdk_calls_aws_as_the_task_role),
     ];
     all(&Stack::up(), cases, &before);
+}
+
+#[test]
+fn an_application_of_real_programs_lives_as_on_aws_and_an_update_drops_no_request() {
+    let before = HostNetwork::look();
+    let stack = Stack::with("tests/e2e/application");
+    all(&stack, &[("an application of real programs", application::lives_as_on_aws)], &before);
 }
 
 /// Runs the cases one after the other, and ends the stack without a trace.
