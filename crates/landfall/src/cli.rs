@@ -10,6 +10,7 @@ use types::AccountId;
 use crate::explain::Protocol;
 use crate::flows::FlowArgs;
 use crate::logs::LogArgs;
+use crate::top::TopArgs;
 
 /// A real AWS container stack on one Linux machine.
 #[derive(Debug, Parser)]
@@ -61,6 +62,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show how much CPU, memory and network each task uses, as it goes on
+    Top(TopArgs),
     /// Say why something does not answer, or whether packets get from one end to another
     #[command(
         after_help = "An end is a task, a service, a load balancer (name, ARN or DNS name), an interface (eni-…), an \

@@ -16,6 +16,7 @@ mod shell;
 mod status;
 mod terminal;
 mod terraform;
+mod top;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -73,6 +74,7 @@ fn run(cli: &Cli) -> Outcome {
         }
         Command::Env { json, region } => env(state, region, *json)?,
         Command::Status { json } => return show_status(state, *json),
+        Command::Top(args) => return top::run(state, args),
         Command::Explain { from, to, port, protocol, tfstate, full, json } => {
             let ask = explain::Ask { from: from.clone(), to: to.clone(), port: *port, protocol: *protocol };
             return explain::run(state, &ask, tfstate.as_ref(), *json, *full);

@@ -83,10 +83,28 @@ pub struct ServiceStatus {
 pub struct TaskStatus {
     /// Its id.
     pub id: String,
+    /// Its cluster's ARN.
+    #[serde(default)]
+    pub cluster_arn: String,
     /// Its service or family.
     pub group: String,
     /// Its last status.
     pub status: String,
+    /// `HEALTHY`, `UNHEALTHY` or `UNKNOWN`, by its containers' own checks.
+    #[serde(default)]
+    pub health: String,
+    /// Its CPU limit in units of 1/1024 of a core.
+    #[serde(default)]
+    pub cpu: u32,
+    /// Its memory limit in MiB.
+    #[serde(default)]
+    pub memory: u32,
+    /// When it was made, in seconds since 1970, as ECS's documents have it.
+    #[serde(default)]
+    pub created_at: f64,
+    /// Its network interface.
+    #[serde(default)]
+    pub interface: String,
     /// Its address.
     pub address: String,
     /// Its zone.
@@ -376,8 +394,14 @@ pub fn gather(rows: &Snapshot, settings: &Settings, machine: &Machine) -> Status
             .iter()
             .map(|task| TaskStatus {
                 id: task.id.to_string(),
+                cluster_arn: task.cluster_arn(),
                 group: task.group.clone(),
                 status: format!("{:?}", task.last_status).to_uppercase(),
+                health: format!("{:?}", task.health()).to_uppercase(),
+                cpu: task.cpu,
+                memory: task.memory,
+                created_at: task.created_at.epoch_seconds(),
+                interface: task.interface.id.to_string(),
                 address: task.interface.address.to_string(),
                 zone: task.availability_zone.clone(),
             })

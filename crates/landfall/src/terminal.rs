@@ -14,6 +14,13 @@ pub fn line(text: &str) {
     }
 }
 
+/// Text on a terminal as it is, at once: what is drawn in place of something.
+pub fn draw(text: &str) {
+    let mut out = std::io::stdout().lock();
+    // A terminal that is gone ends the program by a signal.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 /// A line for a person, not part of the result.
 pub fn note(text: &str) {
     eprintln!("{text}");

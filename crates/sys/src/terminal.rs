@@ -62,6 +62,16 @@ pub fn copy_size(from: impl AsFd, to: impl AsFd) -> Result<()> {
     Errno::result(written).map(drop).doing(doing)
 }
 
+/// How many columns and rows a terminal's window has. None: it is no terminal, or has no size.
+pub fn size(of: impl AsFd) -> Option<(usize, usize)> {
+    let mut size = MaybeUninit::<libc::winsize>::zeroed();
+    // SAFETY: the kernel fills the structure, or says that it has not.
+    let read = unsafe { libc::ioctl(of.as_fd().as_raw_fd(), libc::TIOCGWINSZ, size.as_mut_ptr()) };
+    // SAFETY: zeroes are a size too.
+    let size = unsafe { size.assume_init() };
+    (read == 0 && size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col.into(), size.ws_row.into()))
+}
+
 /// Receives one descriptor that the other side of a socket hands over (`SCM_RIGHTS`).
 ///
 /// # Errors

@@ -248,6 +248,23 @@ fn kill(stack: &Stack, role: &str) {
     assert!(killed > 0, "there is no process for the role {role}");
 }
 
+/// The task below its service, with memory and CPU; a name that nothing has is refused.
+pub(crate) fn top_shows_what_the_task_uses(stack: &Stack) {
+    let output = stack.landfall(&["top", "echo", "--json", "--once"]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let task = &document["groups"][0]["tasks"][0];
+    assert_eq!(task["task"], stack.status()["tasks"][0]["id"], "{}", text(&output));
+    assert_eq!(task["status"], "RUNNING");
+    assert!(task["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{task}");
+    for number in ["cpu_percent", "memory_percent", "received_bytes_per_second", "sent_bytes_per_second"] {
+        assert!(task[number].as_f64().is_some_and(|number| number >= 0.0), "{number}: {task}");
+    }
+    let output = stack.landfall(&["top"]);
+    assert!(output.status.success() && text(&output).contains("MEMORY/LIMIT"), "{}", text(&output));
+    let output = stack.landfall(&["top", "nothing-has-this-name"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+}
+
 /// Requests go through at every moment while `serve` is dead and while it comes back.
 pub(crate) fn the_data_plane_goes_on_while_serve_is_dead(stack: &Stack) {
     let before = stack.status();

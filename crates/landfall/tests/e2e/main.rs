@@ -47,6 +47,7 @@ fn the_example_stack_lives_fails_and_heals_as_on_aws_and_ends_without_a_trace() 
             cases::the_task_sees_the_load_balancer_and_the_client_s_address,
         ),
         ("the CLI shows the service as AWS does", cases::the_cli_shows_the_service_as_aws_does),
+        ("top shows what the task uses", cases::top_shows_what_the_task_uses),
         (
             "a pretend host is reached by its name",
             pretend_hosts::a_pretend_host_is_reached_by_its_name_through_the_nat_gateway,
