@@ -1,5 +1,5 @@
-//! Account settings. Each is kept as it is put; none but the long ARNs, which have been the only form since 2021, changes
-//! what Landfall does, so that a value other than the effective one is refused where it would.
+//! Account settings. Each is kept as it is put. `containerInsights` is what new clusters begin with, `defaultLogDriverMode`
+//! what new tasks do; of the others a value that would have to change what Landfall does is refused.
 
 use serde::{Deserialize, Serialize};
 use store::{Row, Snapshot, Tx};
@@ -68,7 +68,7 @@ impl Name {
             // Nobody retires a task here.
             Name::FargateTaskRetirementWaitPeriod => ("7", &["0", "7", "14"]),
             Name::GuardDutyActivate => ("off", &["off"]),
-            Name::DefaultLogDriverMode => ("non-blocking", &["non-blocking"]),
+            Name::DefaultLogDriverMode => ("non-blocking", &["blocking", "non-blocking"]),
         }
     }
 }
@@ -103,6 +103,12 @@ fn effective(rows: &Snapshot, context: &Context, principal: &str, name: Name) ->
 pub(super) fn container_insights(rows: &Snapshot, context: &Context) -> String {
     let principal = context.principal.arn(&context.account).to_string();
     effective(rows, context, &principal, Name::ContainerInsights)
+}
+
+/// Whether containers whose `logConfiguration` has no `mode` wait for their log driver: `defaultLogDriverMode`, of whoever
+/// registered their task definition ("Default log driver mode").
+pub(crate) fn blocks_on_logs(rows: &Snapshot, context: &Context, registered_by: &str) -> bool {
+    effective(rows, context, registered_by, Name::DefaultLogDriverMode) == "blocking"
 }
 
 /// `PutAccountSetting`.

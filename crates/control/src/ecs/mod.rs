@@ -4,7 +4,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "a handler owns its request")]
 
 pub(crate) mod access;
-mod account_setting;
+pub(crate) mod account_setting;
 pub mod capacity_provider;
 pub mod cluster;
 pub mod cluster_update;

@@ -113,7 +113,10 @@ fn containers(settings: &Settings, task: &Task, definition: &TaskDefinition) -> 
                 .is_some_and(|value| value == "true"),
             docker_labels: container.docker_labels.clone().unwrap_or_default(),
             secrets: secrets(container),
-            log: container.log_configuration.as_ref().map(|log| log.destination(&container.name, &task.id)),
+            log: container
+                .log_configuration
+                .as_ref()
+                .map(|log| log.destination(&container.name, &task.id, task.blocks_on_logs)),
         })
         .collect()
 }

@@ -16,7 +16,7 @@ use crate::ecs::task::{
     TargetState, Task, TaskSession,
 };
 use crate::ecs::task_definition::TaskDefinition;
-use crate::ecs::{AssignPublicIp, Network, Tags, uuid};
+use crate::ecs::{AssignPublicIp, Network, Tags, account_setting, uuid};
 use crate::sts::session::{self, NotAssumable};
 use crate::{Context, SessionKey};
 
@@ -146,6 +146,7 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
     });
     let role = roles.pop().flatten();
     let pull = roles.pop().flatten();
+    let blocks_on_logs = account_setting::blocks_on_logs(rows, context, &definition.registered_by);
     Ok(rows.put(Task {
         account: context.account.clone(),
         region: context.region.clone(),
@@ -163,6 +164,7 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
         overrides: launch.overrides,
         cpu: definition.cpu,
         memory: definition.memory,
+        blocks_on_logs,
         ephemeral_storage: definition
             .ephemeral_storage
             .map_or(task::EPHEMERAL_STORAGE, |storage| storage.size_in_gib),

@@ -102,11 +102,13 @@ impl LogConfiguration {
         self.options.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// What the machine is told: the stream is `prefix/container/task`.
-    pub fn destination(&self, container: &str, task: &TaskId) -> LogDestination {
+    /// What the machine is told: the stream is `prefix/container/task`. `blocks`: whether the mode is blocking where the
+    /// options do not say. A buffer's size has no meaning then.
+    pub fn destination(&self, container: &str, task: &TaskId, blocks: bool) -> LogDestination {
         let text = |name: &str| self.option(name).unwrap_or_default().to_owned();
         let mode = match self.option("mode") {
             Some("blocking") => LogMode::Blocking,
+            None if blocks => LogMode::Blocking,
             _ => LogMode::NonBlocking {
                 max_buffer: self.option("max-buffer-size").and_then(bytes).unwrap_or(MAX_BUFFER),
             },
@@ -228,14 +230,18 @@ mod tests {
     #[test]
     fn a_stream_is_named_by_prefix_container_and_task_and_the_defaults_are_aws_s() {
         let task = TaskId::from("0123456789abcdef0123456789abcdef");
-        let destination = with(&[]).destination("web", &task);
+        let destination = with(&[]).destination("web", &task, false);
         assert_eq!(destination.stream, "ecs/web/0123456789abcdef0123456789abcdef");
         assert_eq!(destination.mode, LogMode::NonBlocking { max_buffer: 10 << 20 });
         assert!(!destination.create_group && destination.message_start.is_none());
         let destination = with(&[("max-buffer-size", "25m"), ("awslogs-multiline-pattern", "^INFO")]);
-        let destination = destination.destination("web", &task);
+        let destination = destination.destination("web", &task, false);
         assert_eq!(destination.mode, LogMode::NonBlocking { max_buffer: 25 << 20 });
         assert_eq!(destination.message_start.as_deref(), Some("^INFO"));
+        // The account's setting stands for what is not said.
+        assert_eq!(with(&[]).destination("web", &task, true).mode, LogMode::Blocking);
+        let destination = with(&[("mode", "non-blocking")]).destination("web", &task, true);
+        assert_eq!(destination.mode, LogMode::NonBlocking { max_buffer: 10 << 20 });
     }
 
     #[test]

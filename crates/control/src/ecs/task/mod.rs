@@ -43,6 +43,10 @@ pub struct Task {
     pub started_by: String,
     /// The token of the RunTask call that made it.
     pub client_token: Option<String>,
+    /// Whether its containers wait for their log driver where their definition does not say: the account's setting when
+    /// the task was made.
+    #[serde(default)]
+    pub blocks_on_logs: bool,
     /// Where it is in its life.
     pub last_status: LastStatus,
     /// Where it shall be.

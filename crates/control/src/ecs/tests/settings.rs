@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::ecs::task::Task;
 use crate::schedule::tests::world::World;
 
 #[test]
@@ -30,6 +31,26 @@ fn an_account_s_settings_hold_for_all_until_somebody_has_their_own() {
     let (code, words) = world.refused("PutAccountSetting", &put("fargateFIPSMode", "enabled"));
     assert_eq!(code, "InvalidParameterException");
     assert!(words.contains("fargateFIPSMode"), "{words}");
+}
+
+#[test]
+fn a_task_s_log_driver_has_the_mode_that_was_set_when_it_was_made() {
+    let world = World::new(false);
+    let put = |value: &str| {
+        world.json("PutAccountSettingDefault", &json!({"name": "defaultLogDriverMode", "value": value}));
+    };
+    put("blocking");
+    world.json("CreateService", &world.service(1, false));
+    world.settle();
+    put("non-blocking");
+    world.json("UpdateService", &json!({"cluster": "c", "service": "app", "desiredCount": 2}));
+    world.settle();
+    let rows = world.fixture.api.store.snapshot();
+    let mut blocks: Vec<bool> = rows.scan::<Task>("").map(|task| task.blocks_on_logs).collect();
+    blocks.sort_unstable();
+    assert_eq!(blocks, [false, true]);
+    let wrong = json!({"name": "defaultLogDriverMode", "value": "sometimes"});
+    assert_eq!(world.refused("PutAccountSettingDefault", &wrong).0, "InvalidParameterException");
 }
 
 #[test]

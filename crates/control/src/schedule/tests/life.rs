@@ -28,6 +28,7 @@ fn task(targets: usize) -> Task {
         cpu: 256,
         memory: 512,
         overrides: crate::ecs::task::overrides::TaskOverride::default(),
+        blocks_on_logs: false,
         ephemeral_storage: 20,
         availability_zone: String::new(),
         interface: Interface {
