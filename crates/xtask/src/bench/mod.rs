@@ -10,6 +10,7 @@ mod memory;
 mod network;
 mod page;
 mod peer;
+mod schedule;
 mod server;
 mod service;
 mod size;
@@ -50,6 +51,8 @@ enum Which {
     Network(network::Args),
     /// RunTask to RUNNING beside `docker run`, memory of idle tasks, many tasks at once. As root.
     Tasks(tasks::Args),
+    /// What a change costs the scheduler: simulated, and in rows beside 10,000 services with 100,000 tasks.
+    Schedule(Rounds),
     /// The stripped binary.
     Size,
     /// A clean release build.
@@ -64,11 +67,12 @@ struct Rounds {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    if cfg!(debug_assertions) && matches!(args.which, Which::Auth(_) | Which::Network(_)) {
+    if cfg!(debug_assertions) && matches!(args.which, Which::Auth(_) | Which::Network(_) | Which::Schedule(_))
+    {
         // The client side must not be what is measured.
         return again_optimised();
     }
-    if args.binary.is_none() && !matches!(args.which, Which::Build | Which::Memory(_)) {
+    if args.binary.is_none() && !matches!(args.which, Which::Build | Which::Memory(_) | Which::Schedule(_)) {
         let build = Program::cargo().args(["build", "--release", "--package", "landfall"]);
         let ended = build.limit(Duration::from_secs(3600)).show()?;
         if !ended.status.success() {
@@ -85,6 +89,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         Which::Apply => apply::run(&binary),
         Which::Network(args) => network::run(&binary, args),
         Which::Tasks(args) => tasks::run(&binary, args),
+        Which::Schedule(rounds) => schedule::run(rounds.rounds),
         Which::Size => size::run(&binary),
         Which::Build => build::run(),
     }
