@@ -62,10 +62,13 @@ pub(crate) async fn answer(
 async fn act(
     worker: &Rc<Worker>,
     client: &Client,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, StatusCode> {
     headers::check(request.method(), request.uri(), request.version(), request.headers())?;
     let routing = worker.routing();
+    if routing.drop_invalid_headers {
+        headers::remove_invalid(request.headers_mut());
+    }
     match routing.listeners.get(&client.port) {
         Some(Action::Forward(group)) => forward(worker, client, group, routing.idle_timeout, request).await,
         Some(Action::Fixed { status, content_type, body }) => {

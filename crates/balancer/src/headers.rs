@@ -60,6 +60,16 @@ pub(crate) fn check(
     Ok(())
 }
 
+/// Removes the headers whose names are not of letters, digits and hyphens alone, as a load balancer does that is told so
+/// ("Drop invalid header fields": names are to match `[-A-Za-z0-9]+`).
+pub(crate) fn remove_invalid(headers: &mut HeaderMap) {
+    let valid = |name: &HeaderName| name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let invalid: Vec<HeaderName> = headers.keys().filter(|name| !valid(name)).cloned().collect();
+    for name in invalid {
+        headers.remove(name);
+    }
+}
+
 /// Whether the client asks for a WebSocket, the one upgrade that is passed on.
 pub(crate) fn is_websocket(method: &Method, version: Version, headers: &HeaderMap) -> bool {
     *method == Method::GET
@@ -195,6 +205,17 @@ mod tests {
 
     fn checked(method: &Method, uri: &str, headers: &HeaderMap) -> Result<(), StatusCode> {
         check(method, &uri.parse().unwrap(), Version::HTTP_11, headers)
+    }
+
+    #[test]
+    fn names_of_letters_digits_and_hyphens_alone_are_valid() {
+        let mut headers = HeaderMap::new();
+        for name in ["host", "x-a1", "x_user", "x.user", "x-user", "a!b"] {
+            headers.append(name, HeaderValue::from_static("1"));
+        }
+        remove_invalid(&mut headers);
+        let names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["host", "x-a1", "x-user"]);
     }
 
     #[test]

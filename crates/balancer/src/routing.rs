@@ -24,6 +24,8 @@ pub(crate) struct Routing {
     pub(crate) generation: u64,
     /// How long a connection may be idle.
     pub(crate) idle_timeout: Duration,
+    /// Whether headers with names that the load balancer does not take are left out.
+    pub(crate) drop_invalid_headers: bool,
     /// By port.
     pub(crate) listeners: BTreeMap<u16, Action>,
     /// The targets whose health is checked, and how.
@@ -115,6 +117,7 @@ impl Ledger {
         let mut routing = Routing {
             generation: plan.generation,
             idle_timeout: plan.balancer.idle_timeout,
+            drop_invalid_headers: plan.balancer.drop_invalid_headers,
             ..Routing::default()
         };
         let mut groups = HashMap::new();

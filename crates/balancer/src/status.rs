@@ -128,6 +128,7 @@ mod tests {
                 targets: vec![Target { address: *TARGET.ip(), port: TARGET.port(), lifecycle }],
             }],
             idle_timeout: Duration::from_secs(60),
+            drop_invalid_headers: false,
         };
         let id = PartId::LoadBalancer("a".to_owned());
         Plan::new(&Part { id, generation: 7, body: Some(Body::LoadBalancer(balancer)) }).unwrap()

@@ -318,6 +318,19 @@ fn an_absolute_form_names_the_host() {
 }
 
 #[test]
+fn headers_with_other_characters_in_their_names_pass_unless_the_attribute_drops_them() {
+    let backend = Backend::saying("hello");
+    let mut lb = Lb::healthy(&[backend.address]);
+    let request = "GET / HTTP/1.1\r\nHost: a.example\r\nx_user: 1\r\nx-user: 2\r\n\r\n";
+    lb.client().send(request).receive();
+    lb.change(|lb| lb.drop_invalid_headers = true);
+    lb.client().send(request).receive();
+    let seen = backend.seen();
+    let of = |at: usize| (seen[at].header("x_user"), seen[at].header("x-user"));
+    assert_eq!((of(0), of(1)), ((Some("1"), Some("2")), (None, Some("2"))));
+}
+
+#[test]
 fn a_websocket_is_passed_through_and_other_upgrades_are_not() {
     let backend = Backend::raw(common::loopback(), |connection, record| {
         while let Some(seen) = connection.receive() {

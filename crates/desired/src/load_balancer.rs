@@ -21,6 +21,10 @@ pub struct LoadBalancer {
     pub target_groups: Vec<TargetGroup>,
     /// How long an idle client or target connection is kept (attribute `idle_timeout.timeout_seconds`).
     pub idle_timeout: Duration,
+    /// Whether headers whose names are not of letters, digits and hyphens alone are taken out of requests (attribute
+    /// `routing.http.drop_invalid_header_fields.enabled`).
+    #[serde(default)]
+    pub drop_invalid_headers: bool,
 }
 
 /// A load balancer node.

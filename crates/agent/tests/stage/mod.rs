@@ -308,6 +308,7 @@ pub fn balancer(generation: u64) -> Part {
         listeners: Vec::new(),
         target_groups: Vec::new(),
         idle_timeout: Duration::from_secs(60),
+        drop_invalid_headers: false,
     };
     Part { id: PartId::LoadBalancer(id.to_owned()), generation, body: Some(Body::LoadBalancer(body)) }
 }

@@ -316,6 +316,7 @@ pub fn part(address: Ipv4Addr, targets: &[SocketAddrV4]) -> Part {
             targets: targets.iter().copied().map(target).collect(),
         }],
         idle_timeout: Duration::from_secs(60),
+        drop_invalid_headers: false,
     };
     Part { id: PartId::LoadBalancer(id), generation: 1, body: Some(Body::LoadBalancer(balancer)) }
 }

@@ -8,6 +8,7 @@ use types::{AccountId, Region, Timestamp};
 use wire::{ApiError, Empty as NoValue, OnlyDefault};
 
 use super::capacity_provider::{self, StrategyItem};
+use super::cluster_configuration::{self, Configuration};
 use super::service::Service;
 use super::tag::{self, Tag, Tags};
 use super::task::{LastStatus, Task};
@@ -38,6 +39,9 @@ pub struct Cluster {
     /// What they take when their request says nothing.
     #[serde(default)]
     pub default_capacity_provider_strategy: Vec<StrategyItem>,
+    /// How ECS Exec logs its sessions.
+    #[serde(default)]
+    pub configuration: Configuration,
     /// Its tags.
     pub tags: Tags,
 }
@@ -122,6 +126,10 @@ impl Cluster {
             settings: settings.unwrap_or_default(),
             capacity_providers: self.capacity_providers.clone(),
             default_capacity_provider_strategy: self.default_capacity_provider_strategy.clone(),
+            configuration: include
+                .contains(&Include::Configurations)
+                .then(|| self.configuration.clone())
+                .filter(|known| *known != Configuration::default()),
         }
     }
 }
@@ -168,8 +176,7 @@ pub struct CreateCluster {
     tags: Option<Vec<Tag>>,
     #[serde(default)]
     settings: Vec<ClusterSetting>,
-    #[serde(default, rename = "configuration")]
-    _configuration: OnlyDefault<NoValue>,
+    configuration: Option<cluster_configuration::Asked>,
     #[serde(default)]
     capacity_providers: Vec<String>,
     #[serde(default)]
@@ -214,7 +221,7 @@ pub struct OneCluster {
 impl OneCluster {
     /// With settings, statistics and tags.
     pub(super) fn print(rows: &Snapshot, cluster: &Cluster) -> Self {
-        let all = [Include::Settings, Include::Statistics, Include::Tags];
+        let all = [Include::Configurations, Include::Settings, Include::Statistics, Include::Tags];
         Self { cluster: cluster.print(rows, &all) }
     }
 }
@@ -235,6 +242,8 @@ struct ClusterView {
     settings: Vec<KeyValue>,
     capacity_providers: Vec<String>,
     default_capacity_provider_strategy: Vec<StrategyItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configuration: Option<Configuration>,
 }
 
 #[derive(Debug, Serialize)]
@@ -251,6 +260,7 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateCluster) -> Resul
     let insights = insights.unwrap_or_else(|| super::account_setting::container_insights(rows, context));
     let capacity_providers = capacity_provider::take(request.capacity_providers)?;
     capacity_provider::check(&request.default_capacity_provider_strategy, &capacity_providers)?;
+    let configuration = request.configuration.map(cluster_configuration::take).transpose()?;
     let tags = tag::take(request.tags)?;
     role::ensure_service_linked(rows, context);
     let existing = rows.get::<Cluster>(&context.key(&name));
@@ -267,6 +277,7 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateCluster) -> Resul
         container_insights: insights,
         capacity_providers,
         default_capacity_provider_strategy: request.default_capacity_provider_strategy,
+        configuration: configuration.unwrap_or_default(),
         tags,
     });
     Ok(OneCluster::print(rows, &cluster))
@@ -281,7 +292,7 @@ pub struct DescribeClusters {
     include: Vec<Include>,
 }
 
-/// What a description contains besides the plain fields. Configurations and attachments exist on no cluster here.
+/// What a description contains besides the plain fields. Attachments exist on no cluster here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 enum Include {

@@ -5,6 +5,7 @@ use store::Tx;
 use wire::{ApiError, Empty as NoValue, OnlyDefault};
 
 use super::cluster::{self, ClusterSetting, OneCluster};
+use super::cluster_configuration;
 use crate::Context;
 
 /// `UpdateCluster`.
@@ -14,15 +15,20 @@ pub struct UpdateCluster {
     cluster: String,
     #[serde(default)]
     settings: Vec<ClusterSetting>,
-    #[serde(default, rename = "configuration")]
-    _configuration: OnlyDefault<NoValue>,
+    configuration: Option<cluster_configuration::Asked>,
     #[serde(default, rename = "serviceConnectDefaults")]
     _service_connect_defaults: OnlyDefault<NoValue>,
 }
 
 /// Changes a cluster's settings.
 pub fn update(rows: &mut Tx, context: &Context, request: UpdateCluster) -> Result<OneCluster, ApiError> {
-    change(rows, context, &request.cluster, &request.settings)
+    let configuration = request.configuration.map(cluster_configuration::take).transpose()?;
+    let answer = change(rows, context, &request.cluster, &request.settings)?;
+    let Some(configuration) = configuration else { return Ok(answer) };
+    let mut cluster = (*cluster::get_active(rows, context, Some(&request.cluster))?).clone();
+    cluster.configuration = configuration;
+    let cluster = rows.put(cluster);
+    Ok(OneCluster::print(rows, &cluster))
 }
 
 /// `UpdateClusterSettings`.

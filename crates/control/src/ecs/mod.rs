@@ -7,6 +7,7 @@ pub(crate) mod access;
 pub(crate) mod account_setting;
 pub mod capacity_provider;
 pub mod cluster;
+mod cluster_configuration;
 pub mod cluster_update;
 mod container_definition;
 mod fargate;

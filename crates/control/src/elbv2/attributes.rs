@@ -23,6 +23,8 @@ enum Rule {
     Number(RangeInclusive<u16>),
     /// To true and false.
     Bool,
+    /// To these values; AWS has others.
+    OneOf(&'static [&'static str]),
 }
 
 type Known = (&'static str, &'static str, Rule);
@@ -42,7 +44,7 @@ const LOAD_BALANCER: &[Known] = &[
     ("idle_timeout.timeout_seconds", "60", Rule::Number(1..=4000)),
     ("load_balancing.cross_zone.enabled", "true", Rule::DefaultOnly),
     ("routing.http.desync_mitigation_mode", "defensive", Rule::DefaultOnly),
-    ("routing.http.drop_invalid_header_fields.enabled", "false", Rule::DefaultOnly),
+    ("routing.http.drop_invalid_header_fields.enabled", "false", Rule::Bool),
     ("routing.http.preserve_host_header.enabled", "false", Rule::DefaultOnly),
     ("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false", Rule::DefaultOnly),
     ("routing.http.xff_client_port.enabled", "false", Rule::DefaultOnly),
@@ -56,7 +58,12 @@ const TARGET_GROUP: &[Known] = &[
     ("deregistration_delay.timeout_seconds", "300", Rule::Number(0..=3600)),
     ("load_balancing.algorithm.anomaly_mitigation", "off", Rule::DefaultOnly),
     ("load_balancing.algorithm.type", "round_robin", Rule::DefaultOnly),
-    ("load_balancing.cross_zone.enabled", "use_load_balancer_configuration", Rule::DefaultOnly),
+    // Every node sends to the targets of all zones.
+    (
+        "load_balancing.cross_zone.enabled",
+        "use_load_balancer_configuration",
+        Rule::OneOf(&["use_load_balancer_configuration", "true"]),
+    ),
     ("slow_start.duration_seconds", "0", Rule::DefaultOnly),
     ("stickiness.app_cookie.cookie_name", "", Rule::DefaultOnly),
     ("stickiness.app_cookie.duration_seconds", "86400", Rule::DefaultOnly),
@@ -125,7 +132,16 @@ fn set(
                     ),
                 ));
             }
-            Rule::DefaultOnly => true,
+            Rule::OneOf(values) if !values.contains(&value.as_str()) => {
+                return Err(ApiError::new(
+                    "InvalidConfigurationRequest",
+                    format!(
+                        "{what} attribute '{key}': only {} is supported by Landfall, not '{value}'",
+                        values.join(" or ")
+                    ),
+                ));
+            }
+            Rule::DefaultOnly | Rule::OneOf(_) => true,
             Rule::Number(range) => digits(value, range.clone()).is_some(),
             Rule::Bool => matches!(value.as_str(), "true" | "false"),
         };

@@ -78,5 +78,9 @@ pub(super) fn project(rows: &Snapshot, id: &str) -> Option<LoadBalancer> {
             .collect(),
         target_groups: groups.into_iter().filter_map(group).collect(),
         idle_timeout: seconds(attributes::load_balancer_value(&row, "idle_timeout.timeout_seconds"), 60),
+        drop_invalid_headers: attributes::load_balancer_value(
+            &row,
+            "routing.http.drop_invalid_header_fields.enabled",
+        ) == "true",
     })
 }
