@@ -174,7 +174,10 @@ fn no_new_connection_but_open_ones_live(stack: &Stack, open: &mut std::net::TcpS
     // Its health checks need new connections. Default settings: every 30 s, 5 s time-out, 2 failures.
     stack.wait("the target unhealthy for Target.Timeout", Duration::from_secs(100), || {
         let health = target_health(stack);
-        let dead = health.iter().all(|(state, reason)| state == "unhealthy" && reason == "Target.Timeout");
+        // The service replaces a sick task, so that a new target may stand beside it; none becomes healthy.
+        let timed_out =
+            |(state, reason): &(String, String)| state == "unhealthy" && reason == "Target.Timeout";
+        let dead = health.iter().any(timed_out) && health.iter().all(|(state, _)| state != "healthy");
         if dead { Ok(()) } else { Err(format!("{health:?}")) }
     });
 }
