@@ -288,7 +288,10 @@ impl Shim<'_> {
                 }
             }
         }
-        if self.waiting.is_empty() && !self.stop && self.status.phase == TaskPhase::Starting {
+        // A container may have ended before the next line of this program: then all were started none the less.
+        let all =
+            !self.stop || self.status.containers.values().all(|container| container.started_at.is_some());
+        if self.waiting.is_empty() && all && self.status.phase == TaskPhase::Starting {
             self.status.started_at = Some(Timestamp::now());
             self.status.phase = TaskPhase::Running;
         }

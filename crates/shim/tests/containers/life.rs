@@ -28,7 +28,10 @@ fn a_container_s_output_and_exit_code_are_kept() {
     assert_eq!((app.exit_code, app.running, app.reason.as_deref()), (Some(42), false, None));
     assert_eq!(status.error, None);
     assert_eq!(app.runtime_id.len(), 64);
-    assert!(status.pull_started_at <= status.pull_stopped_at && status.pull_stopped_at <= status.started_at);
+    assert!(
+        status.pull_started_at <= status.pull_stopped_at && status.pull_stopped_at <= status.started_at,
+        "{status:?}"
+    );
     assert!(status.started_at.is_some() && status.execution_stopped_at.is_some());
 }
 
