@@ -61,6 +61,10 @@ pub(crate) fn a_task_gets_a_parameter_and_a_secret(stack: &Stack) {
     ] {
         assert!(said.contains(words), "{said}");
     }
+    stack.wait("the first task has ended", Duration::from_secs(60), || {
+        let task = described(stack, &run);
+        if task["lastStatus"] == "STOPPED" { Ok(()) } else { Err(format!("{task:#}")) }
+    });
     std::fs::remove_file(stack.folder.join(FILE)).unwrap();
     stack.terraform(&["apply", "-auto-approve"]);
 }
