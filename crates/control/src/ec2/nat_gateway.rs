@@ -356,7 +356,9 @@ pub(super) fn delete(
         if let Some(id) = &gateway.interface_id {
             interface::delete(rows, context, id.as_str());
         }
-        let state = NatGatewayState::Deleted { at: context.now, sequence: rows.next_sequence() };
+        // One that failed had no interface: nothing changes on the machine, and no report is to be waited for.
+        let sequence = if gateway.interface_id.is_some() { rows.next_sequence() } else { 0 };
+        let state = NatGatewayState::Deleted { at: context.now, sequence };
         rows.put(NatGateway { state, ..(*gateway).clone() });
     }
     answer(request.dry_run, DeleteNatGatewayResponse { nat_gateway_id: gateway.id.to_string() })

@@ -527,6 +527,12 @@ fn a_nat_gateway_without_a_way_out_fails() {
     assert_eq!(element(&text, "failureCode"), "Gateway.NotAttached");
     assert!(element(&text, "failureMessage").contains("has no Internet gateway attached"));
     stack.ok("ReleaseAddress", "AllocationId={allocation}");
+    // The machine knew nothing of it, and tells nothing of its end.
+    stack.applied(1, None);
+    let id = element(&text, "natGatewayId").to_owned();
+    stack.ok("DeleteNatGateway", &format!("NatGatewayId={id}"));
+    let text = stack.ok("DescribeNatGateways", &format!("NatGatewayId.1={id}"));
+    assert_eq!(element(&text, "state"), "deleted");
 }
 
 #[test]
