@@ -63,7 +63,8 @@ pub(crate) fn redis() -> Result<(), Error> {
     let packages = folder.join("packages");
     std::fs::create_dir_all(packages.join("partial"))?;
     let archives = format!("Dir::Cache::archives={}", packages.display());
-    let fetch = ["install", "-q", "-y", "--no-install-recommends", "--download-only", "-o", &archives];
+    let fetch =
+        ["install", "-q", "-y", "--no-install-recommends", "--reinstall", "--download-only", "-o", &archives];
     let run = |program: &str, args: &[&str]| {
         let ended = Program::new(program).args(args).limit(Duration::from_secs(600)).show()?;
         if ended.status.success() { Ok(()) } else { Err(Error::from(format!("{program} failed"))) }
