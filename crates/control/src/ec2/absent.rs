@@ -121,8 +121,8 @@ absent! {
         "block-device-mapping.device-name", "block-device-mapping.status",
         "block-device-mapping.volume-id", "boot-mode", "capacity-reservation-id",
         "capacity-reservation-specification.capacity-reservation-preference",
-        "capacity-reservation-specification.capacity-reservation-target.capacity-reservation-id", "capacit
-        y-reservation-specification.capacity-reservation-target.capacity-reservation-resource-group-arn",
+        "capacity-reservation-specification.capacity-reservation-target.capacity-reservation-id",
+        "capacity-reservation-specification.capacity-reservation-target.capacity-reservation-resource-group-arn",
         "client-token", "current-instance-boot-mode", "dns-name", "ebs-optimized", "ena-support",
         "enclave-options.enabled", "hibernation-options.configured", "host-id", "hypervisor",
         "iam-instance-profile.arn", "iam-instance-profile.id", "image-id", "instance-id",

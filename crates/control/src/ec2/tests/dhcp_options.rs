@@ -117,6 +117,12 @@ fn what_nobody_can_have_is_listed_as_nothing() {
         ("DescribeVpnGateways", "attachment.vpc-id", "VpnGatewayId.1=vgw-1", "InvalidVpnGatewayID.NotFound"),
         ("DescribeFlowLogs", "resource-id", "FlowLogId.1=fl-1", "InvalidFlowLogId.NotFound"),
         ("DescribeInstances", "network-interface.vpc-id", "InstanceId.1=i-1", "InvalidInstanceID.NotFound"),
+        (
+            "DescribeInstances",
+            "capacity-reservation-specification.capacity-reservation-target.capacity-reservation-resource-group-arn",
+            "InstanceId.1=i-1",
+            "InvalidInstanceID.NotFound",
+        ),
         ("DescribeTransitGateways", "state", "TransitGatewayIds.1=tgw-1", "InvalidTransitGatewayID.NotFound"),
         (
             "DescribeCarrierGateways",
