@@ -62,6 +62,29 @@ pub struct Disk<'a> {
     pub rows: &'a Store,
 }
 
+/// What [`read!`], [`write!`] and [`disk!`] make: an operation of a kind of [`Handler`], in brackets what its closure takes
+/// besides rows, context and input.
+macro_rules! operation {
+    ($kind:ident [$($extra:ident)?] $names_resources:literal $service:ident, $name:ident, $handler:path $(, on $resources:path)?) => {
+        $crate::operation::Operation {
+            service: $crate::Service::$service,
+            name: stringify!($name),
+            handler: $crate::operation::Handler::$kind(|rows, context, $($extra,)? input| {
+                const SERVICE: $crate::Service = $crate::Service::$service;
+                let protocol = input.protocol();
+                let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
+                $(
+                    let action = format!("{}:{}", SERVICE.iam_prefix(), stringify!($name));
+                    $crate::iam::authorize_each(rows, context, &action, &$resources(rows, context, &request))?;
+                )?
+                let response = $handler(rows, context, $($extra,)? request)?;
+                protocol.encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
+            }),
+            names_resources: $names_resources,
+        }
+    };
+}
+
 /// An operation that only reads: `read!(Ec2, DescribeVpcs, describe_vpcs)`, where the handler is
 /// `fn(&Snapshot, &Context, Request) -> Result<Response, ApiError>`.
 ///
@@ -69,34 +92,10 @@ pub struct Disk<'a> {
 /// policies have to allow the action on each of these before the handler runs.
 macro_rules! read {
     ($service:ident, $name:ident, $handler:path) => {
-        $crate::operation::Operation {
-            service: $crate::Service::$service,
-            name: stringify!($name),
-            handler: $crate::operation::Handler::Read(|rows, context, input| {
-                const SERVICE: $crate::Service = $crate::Service::$service;
-                let protocol = input.protocol();
-                let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
-                let response = $handler(rows, context, request)?;
-                protocol.encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
-            }),
-            names_resources: false,
-        }
+        $crate::operation::operation!(Read [] false $service, $name, $handler)
     };
     ($service:ident, $name:ident, $handler:path, on $resources:path) => {
-        $crate::operation::Operation {
-            service: $crate::Service::$service,
-            name: stringify!($name),
-            handler: $crate::operation::Handler::Read(|rows, context, input| {
-                const SERVICE: $crate::Service = $crate::Service::$service;
-                let protocol = input.protocol();
-                let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
-                let action = format!("{}:{}", SERVICE.iam_prefix(), stringify!($name));
-                $crate::iam::authorize_each(rows, context, &action, &$resources(rows, context, &request))?;
-                let response = $handler(rows, context, request)?;
-                protocol.encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
-            }),
-            names_resources: true,
-        }
+        $crate::operation::operation!(Read [] true $service, $name, $handler, on $resources)
     };
 }
 
@@ -105,54 +104,19 @@ macro_rules! read {
 /// [`read!`].
 macro_rules! write {
     ($service:ident, $name:ident, $handler:path) => {
-        $crate::operation::Operation {
-            service: $crate::Service::$service,
-            name: stringify!($name),
-            handler: $crate::operation::Handler::Write(|rows, context, input| {
-                const SERVICE: $crate::Service = $crate::Service::$service;
-                let protocol = input.protocol();
-                let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
-                let response = $handler(rows, context, request)?;
-                protocol.encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
-            }),
-            names_resources: false,
-        }
+        $crate::operation::operation!(Write [] false $service, $name, $handler)
     };
     ($service:ident, $name:ident, $handler:path, on $resources:path) => {
-        $crate::operation::Operation {
-            service: $crate::Service::$service,
-            name: stringify!($name),
-            handler: $crate::operation::Handler::Write(|rows, context, input| {
-                const SERVICE: $crate::Service = $crate::Service::$service;
-                let protocol = input.protocol();
-                let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
-                let action = format!("{}:{}", SERVICE.iam_prefix(), stringify!($name));
-                $crate::iam::authorize_each(rows, context, &action, &$resources(rows, context, &request))?;
-                let response = $handler(rows, context, request)?;
-                protocol.encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
-            }),
-            names_resources: true,
-        }
+        $crate::operation::operation!(Write [] true $service, $name, $handler, on $resources)
     };
 }
 
 /// An operation on log events: `disk!(Logs, GetLogEvents, get_log_events)`, where the handler is
-/// `fn(&Snapshot, &Context, Disk<'_>, Request) -> Result<Response, ApiError>`.
+/// `fn(&Snapshot, &Context, Disk<'_>, Request) -> Result<Response, ApiError>`. It asks the caller's policies by itself.
 macro_rules! disk {
     ($service:ident, $name:ident, $handler:path) => {
-        $crate::operation::Operation {
-            service: $crate::Service::$service,
-            name: stringify!($name),
-            handler: $crate::operation::Handler::Disk(|rows, context, disk, input| {
-                const SERVICE: $crate::Service = $crate::Service::$service;
-                let protocol = input.protocol();
-                let request = $crate::operation::decode(SERVICE, stringify!($name), input)?;
-                let response = $handler(rows, context, disk, request)?;
-                protocol.encode(stringify!($name), SERVICE.xmlns(), &context.request_id, &response)
-            }),
-            names_resources: true,
-        }
+        $crate::operation::operation!(Disk [disk] true $service, $name, $handler)
     };
 }
 
-pub(crate) use {disk, read, write};
+pub(crate) use {disk, operation, read, write};
