@@ -31,6 +31,15 @@ impl<D> Clone for OnlyDefault<D> {
     }
 }
 
+/// There is but the one value.
+impl<D> PartialEq for OnlyDefault<D> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl<D> Eq for OnlyDefault<D> {}
+
 impl<D> fmt::Debug for OnlyDefault<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("default")

@@ -176,7 +176,7 @@ pub struct CreateCluster {
     tags: Option<Vec<Tag>>,
     #[serde(default)]
     settings: Vec<ClusterSetting>,
-    configuration: Option<cluster_configuration::Asked>,
+    configuration: Option<Configuration>,
     #[serde(default)]
     capacity_providers: Vec<String>,
     #[serde(default)]

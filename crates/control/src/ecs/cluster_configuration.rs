@@ -1,7 +1,7 @@
 //! A cluster's configuration: how ECS Exec logs its sessions. It is kept and shown, as stacks carry it; `ExecuteCommand`
 //! itself is refused, so that there is nothing for it to act on.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use wire::{ApiError, Empty as NoValue, False, OnlyDefault};
 
 use super::invalid;
@@ -13,18 +13,24 @@ pub struct Configuration {
     /// How sessions are logged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execute_command_configuration: Option<ExecuteCommandConfiguration>,
+    /// Not honoured.
+    #[serde(default, skip_serializing)]
+    pub managed_storage_configuration: OnlyDefault<NoValue>,
 }
 
 /// `ExecuteCommandConfiguration`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExecuteCommandConfiguration {
-    /// Where sessions are logged.
+    /// Where sessions are logged; [`take`] fills in the default.
     #[serde(default)]
-    pub logging: Logging,
+    pub logging: Option<Logging>,
     /// Where to, for [`Logging::Override`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_configuration: Option<LogConfiguration>,
+    /// Not honoured.
+    #[serde(default, skip_serializing)]
+    pub kms_key_id: OnlyDefault<NoValue>,
 }
 
 /// `ExecuteCommandLogging`.
@@ -47,74 +53,47 @@ pub struct LogConfiguration {
     /// The log group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud_watch_log_group_name: Option<String>,
-    /// Shown as AWS does.
-    #[serde(default)]
-    pub cloud_watch_encryption_enabled: bool,
-    /// Shown as AWS does.
-    #[serde(default)]
-    pub s3_encryption_enabled: bool,
+    /// Not honoured; printed as AWS does, `false`.
+    #[serde(default, serialize_with = "no")]
+    pub cloud_watch_encryption_enabled: OnlyDefault<False>,
+    /// Not honoured; printed as AWS does, `false`.
+    #[serde(default, serialize_with = "no")]
+    pub s3_encryption_enabled: OnlyDefault<False>,
+    /// Not honoured.
+    #[serde(default, skip_serializing)]
+    pub s3_bucket_name: OnlyDefault<NoValue>,
+    /// Not honoured.
+    #[serde(default, skip_serializing)]
+    pub s3_key_prefix: OnlyDefault<NoValue>,
 }
 
-/// The same in requests.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Asked {
-    execute_command_configuration: Option<AskedExecuteCommand>,
-    #[serde(default, rename = "managedStorageConfiguration")]
-    _managed_storage: OnlyDefault<NoValue>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct AskedExecuteCommand {
-    #[serde(default, rename = "kmsKeyId")]
-    _kms_key_id: OnlyDefault<NoValue>,
-    #[serde(default)]
-    logging: Option<Logging>,
-    log_configuration: Option<AskedLog>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct AskedLog {
-    cloud_watch_log_group_name: Option<String>,
-    #[serde(default, rename = "cloudWatchEncryptionEnabled")]
-    _cloud_watch_encryption_enabled: OnlyDefault<False>,
-    #[serde(default, rename = "s3BucketName")]
-    _bucket: OnlyDefault<NoValue>,
-    #[serde(default, rename = "s3EncryptionEnabled")]
-    _s3_encryption_enabled: OnlyDefault<False>,
-    #[serde(default, rename = "s3KeyPrefix")]
-    _key_prefix: OnlyDefault<NoValue>,
+fn no<S: Serializer>(_: &OnlyDefault<False>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bool(false)
 }
 
 /// What a request's configuration is kept as.
 ///
 /// # Errors
 /// When a destination is given that is not asked for, or the other way round.
-pub fn take(asked: Asked) -> Result<Configuration, ApiError> {
-    let Some(asked) = asked.execute_command_configuration else { return Ok(Configuration::default()) };
-    let logging = asked.logging.unwrap_or_default();
-    let named = asked.log_configuration.and_then(|log| log.cloud_watch_log_group_name);
-    let named = named.filter(|name| !name.is_empty());
-    match (logging, named) {
-        (Logging::Override, None) => {
-            Err(invalid("A log configuration with a log group is required when logging is OVERRIDE."))
-        }
-        (Logging::None | Logging::Default, Some(_)) => {
-            Err(invalid("A log configuration can be specified when logging is OVERRIDE only."))
-        }
-        (logging, named) => {
-            let log_configuration = named.map(|name| LogConfiguration {
-                cloud_watch_log_group_name: Some(name),
-                cloud_watch_encryption_enabled: false,
-                s3_encryption_enabled: false,
-            });
-            let execute_command_configuration =
-                Some(ExecuteCommandConfiguration { logging, log_configuration });
-            Ok(Configuration { execute_command_configuration })
+pub fn take(mut asked: Configuration) -> Result<Configuration, ApiError> {
+    if let Some(sessions) = &mut asked.execute_command_configuration {
+        let logging = *sessions.logging.get_or_insert_default();
+        sessions
+            .log_configuration
+            .take_if(|log| log.cloud_watch_log_group_name.as_deref().is_none_or(str::is_empty));
+        match (logging, &sessions.log_configuration) {
+            (Logging::Override, None) => {
+                return Err(invalid(
+                    "A log configuration with a log group is required when logging is OVERRIDE.",
+                ));
+            }
+            (Logging::None | Logging::Default, Some(_)) => {
+                return Err(invalid("A log configuration can be specified when logging is OVERRIDE only."));
+            }
+            _ => {}
         }
     }
+    Ok(asked)
 }
 
 #[cfg(test)]
@@ -122,7 +101,7 @@ mod tests {
     use super::*;
 
     fn check(asked: &str, kept: Result<&str, &str>) {
-        let taken = serde_json::from_str::<Asked>(asked).map_err(|error| error.to_string());
+        let taken = serde_json::from_str::<Configuration>(asked).map_err(|error| error.to_string());
         let taken = taken.and_then(|asked| take(asked).map_err(|error| error.message.clone()));
         let taken = taken.map(|kept| serde_json::to_string(&kept).unwrap());
         match kept {

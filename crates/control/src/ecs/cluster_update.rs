@@ -5,7 +5,7 @@ use store::Tx;
 use wire::{ApiError, Empty as NoValue, OnlyDefault};
 
 use super::cluster::{self, ClusterSetting, OneCluster};
-use super::cluster_configuration;
+use super::cluster_configuration::{self, Configuration};
 use crate::Context;
 
 /// `UpdateCluster`.
@@ -15,7 +15,7 @@ pub struct UpdateCluster {
     cluster: String,
     #[serde(default)]
     settings: Vec<ClusterSetting>,
-    configuration: Option<cluster_configuration::Asked>,
+    configuration: Option<Configuration>,
     #[serde(default, rename = "serviceConnectDefaults")]
     _service_connect_defaults: OnlyDefault<NoValue>,
 }
@@ -23,12 +23,7 @@ pub struct UpdateCluster {
 /// Changes a cluster's settings.
 pub fn update(rows: &mut Tx, context: &Context, request: UpdateCluster) -> Result<OneCluster, ApiError> {
     let configuration = request.configuration.map(cluster_configuration::take).transpose()?;
-    let answer = change(rows, context, &request.cluster, &request.settings)?;
-    let Some(configuration) = configuration else { return Ok(answer) };
-    let mut cluster = (*cluster::get_active(rows, context, Some(&request.cluster))?).clone();
-    cluster.configuration = configuration;
-    let cluster = rows.put(cluster);
-    Ok(OneCluster::print(rows, &cluster))
+    change(rows, context, &request.cluster, &request.settings, configuration)
 }
 
 /// `UpdateClusterSettings`.
@@ -45,7 +40,7 @@ pub fn update_settings(
     context: &Context,
     request: UpdateClusterSettings,
 ) -> Result<OneCluster, ApiError> {
-    change(rows, context, &request.cluster, &request.settings)
+    change(rows, context, &request.cluster, &request.settings, None)
 }
 
 fn change(
@@ -53,10 +48,17 @@ fn change(
     context: &Context,
     named: &str,
     settings: &[ClusterSetting],
+    configuration: Option<Configuration>,
 ) -> Result<OneCluster, ApiError> {
-    let mut cluster = (*cluster::get_active(rows, context, Some(named))?).clone();
+    let before = cluster::get_active(rows, context, Some(named))?;
+    let mut cluster = (*before).clone();
     if let Some(value) = cluster::container_insights(settings)? {
         cluster.container_insights = value;
+    }
+    if let Some(configuration) = configuration {
+        cluster.configuration = configuration;
+    }
+    if cluster != *before {
         rows.put(cluster.clone());
     }
     Ok(OneCluster::print(rows, &cluster))
