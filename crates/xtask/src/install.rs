@@ -38,18 +38,20 @@ pub(crate) fn debian_packages() -> Result<(), Error> {
         .into());
     }
     println!("installing what the tests need: {}", missing.join(", "));
-    let apt = |args: &[&str]| {
-        let ended = Program::new("apt-get")
-            .args(args)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .limit(Duration::from_secs(900))
-            .show()?;
-        if ended.status.success() { Ok(()) } else { Err(Error::from("apt-get failed")) }
-    };
-    apt(&["update", "-q"])?;
-    let mut install = vec!["install", "-q", "-y", "--no-install-recommends"];
-    install.extend(&missing);
-    apt(&install)
+    run("apt-get", &["update", "-q"])?;
+    let install = ["install", "-q", "-y", "--no-install-recommends"];
+    run("apt-get", &[&install, &missing[..]].concat())
+}
+
+/// Runs a program that installs something; it must succeed.
+fn run(program: impl AsRef<Path>, args: &[&str]) -> Result<(), Error> {
+    let program = program.as_ref();
+    let ended = Program::new(program)
+        .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .limit(Duration::from_secs(900))
+        .show()?;
+    if ended.status.success() { Ok(()) } else { Err(format!("{} failed", program.display()).into()) }
 }
 
 /// Debian's Redis with the libraries that this machine lacks, in a folder of its own: an image is made of it. Nothing is
@@ -65,10 +67,6 @@ pub(crate) fn redis() -> Result<(), Error> {
     let archives = format!("Dir::Cache::archives={}", packages.display());
     let fetch =
         ["install", "-q", "-y", "--no-install-recommends", "--reinstall", "--download-only", "-o", &archives];
-    let run = |program: &str, args: &[&str]| {
-        let ended = Program::new(program).args(args).limit(Duration::from_secs(600)).show()?;
-        if ended.status.success() { Ok(()) } else { Err(Error::from(format!("{program} failed"))) }
-    };
     let fetched = run("apt-get", &[&fetch[..], &["redis-server"]].concat());
     if fetched.is_err() {
         run("apt-get", &["update", "-q"])?;
@@ -92,18 +90,10 @@ pub(crate) fn python_environment() -> Result<(), Error> {
         return Ok(());
     }
     println!("making the Python environment of the tests in {}", folder.display());
-    let run = |program: &Path, args: &[&str]| {
-        let ended = Program::new(program).args(args).limit(Duration::from_secs(900)).show()?;
-        if ended.status.success() {
-            Ok(())
-        } else {
-            Err(Error::from(format!("{} failed", program.display())))
-        }
-    };
     let path = folder.to_string_lossy();
-    run(Path::new("python3"), &["-m", "venv", "--clear", &path])?;
+    run("python3", &["-m", "venv", "--clear", &path])?;
     let pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", "oracle/requirements.txt"];
-    run(&folder.join("bin/python"), &pip)?;
+    run(folder.join("bin/python"), &pip)?;
     std::fs::write(stamp, wanted)?;
     Ok(())
 }
