@@ -42,11 +42,16 @@ pub(crate) fn push_program(stack: &Stack, tag: &str, program: &[u8]) {
     push_image(stack, "echo", tag, &image);
 }
 
-/// Pushes an image to a repository, under a tag.
-pub(crate) fn push_image(stack: &Stack, repository: &str, tag: &str, image: &Image) {
+/// What `aws ecr get-login-password` stands for: `AWS:` and the password.
+pub(crate) fn registry_login(stack: &Stack) -> String {
     let token = stack.ecr("GetAuthorizationToken", &serde_json::json!({}));
     let token = token["authorizationData"][0]["authorizationToken"].as_str().unwrap();
-    let login = String::from_utf8(STANDARD.decode(token).unwrap()).unwrap();
+    String::from_utf8(STANDARD.decode(token).unwrap()).unwrap()
+}
+
+/// Pushes an image to a repository, under a tag.
+pub(crate) fn push_image(stack: &Stack, repository: &str, tag: &str, image: &Image) {
+    let login = registry_login(stack);
     let password = login.strip_prefix("AWS:").unwrap();
     let registry = stack.listen.to_string();
     let target = Target { registry: &registry, repository, tag: Some(tag), password };

@@ -4,9 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
+use crate::cases::registry_login;
 use crate::stack::{Stack, text};
 
 /// A root file system that is being made.
@@ -68,9 +66,7 @@ impl<'a> Image<'a> {
         buildah(&["copy", &container, &path("root"), "/"]);
         buildah(&["config", "--entrypoint", &list(entry_point), "--cmd", &list(command), &container]);
         buildah(&["commit", "--signature-policy", &policy, &container, repository]);
-        let token = self.stack.ecr("GetAuthorizationToken", &serde_json::json!({}));
-        let token = token["authorizationData"][0]["authorizationToken"].as_str().unwrap();
-        let login = String::from_utf8(STANDARD.decode(token).unwrap()).unwrap();
+        let login = registry_login(self.stack);
         let remote = format!("docker://{}/{repository}:latest", self.stack.listen);
         let to = ["--tls-verify=false", "--creds", &login, "--format", "v2s2", repository, &remote];
         buildah(&[&["push", "--signature-policy", &policy][..], &to].concat());
