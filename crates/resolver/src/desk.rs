@@ -23,8 +23,9 @@ use crate::metadata::{self, Metadata};
 use crate::serve::{PORT, Sockets, Source, listener, serve};
 use crate::upstream::Upstream;
 
-/// From one look at the namespaces to the next while a VPC still waits for its own.
-const SOON: Duration = Duration::from_millis(200);
+/// From one look at the namespaces to the next while a VPC still waits for its own: at first a moment, as namespaces are
+/// made within milliseconds and tasks ask at once, then twice as long each time.
+const SOON: std::ops::RangeInclusive<Duration> = Duration::from_millis(4)..=Duration::from_millis(200);
 
 /// The same when nothing is missing.
 const LATER: Duration = Duration::from_secs(1);
@@ -41,6 +42,7 @@ pub(crate) async fn keep(state: &Path, mut taken: watch::Receiver<Arc<Taken>>, n
     let mut open = BTreeMap::new();
     let offer = Offer { taken: taken.clone(), metadata: Arc::new(Metadata::new(state)) };
     let folder = state.join("netns");
+    let mut soon = *SOON.start();
     loop {
         let now = taken.borrow_and_update().clone();
         let outcome = reconcile(&mut open, &folder, &now, &offer).await;
@@ -50,11 +52,16 @@ pub(crate) async fn keep(state: &Path, mut taken: watch::Receiver<Arc<Taken>>, n
             None => Observation::Removed { part: PartId::Names },
         });
         tokio::select! {
-            changed = taken.changed() => if changed.is_err() {
-                // Those who apply are gone: only the end can come.
-                return std::future::pending().await;
+            changed = taken.changed() => {
+                if changed.is_err() {
+                    // Those who apply are gone: only the end can come.
+                    return std::future::pending().await;
+                }
+                soon = *SOON.start();
             },
-            () = tokio::time::sleep(if settled { LATER } else { SOON }) => (),
+            () = tokio::time::sleep(if settled { LATER } else { soon }) => {
+                soon = if settled { *SOON.start() } else { SOON.end().min(&(soon * 2)).to_owned() };
+            }
         }
     }
 }

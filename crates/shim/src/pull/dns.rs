@@ -1,13 +1,16 @@
 //! Addresses of names, from the task's own DNS servers and nobody else; failures in Go's words, as Fargate shows them.
 
 use std::net::{Ipv4Addr, UdpSocket};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use nix::poll::{PollTimeout, poll};
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE};
 
 use super::{DNS_TIMEOUT, PAUSE};
+
+/// Before a closed port is tried again for the first time; then twice as long, up to [`PAUSE`]. A VPC's server begins with
+/// its first interface, at the moment when this is asked.
+const FIRST_PAUSE: Duration = Duration::from_millis(4);
 
 /// How often the servers are asked.
 const TRIES: usize = 2;
@@ -55,29 +58,33 @@ fn question(id: u16, host: &str) -> Result<Vec<u8>, simple_dns::SimpleDnsError> 
 type Answer = Result<Vec<Ipv4Addr>, &'static str>;
 
 /// Sends the question and waits for its answer; None when none comes in time. A closed port counts as silence: the
-/// VPC's server may be about to begin.
+/// VPC's server may be about to begin. It is asked again and again then, also when nothing comes back: the kernel tells
+/// of a closed port a few times and then only once a second (`icmp_ratelimit`).
 fn ask(socket: &UdpSocket, query: &[u8], id: u16, host: &str) -> std::io::Result<Option<Answer>> {
     send(socket, query)?;
     let deadline = Instant::now() + DNS_TIMEOUT;
-    let mut buffer = [0; 4096];
+    let (mut buffer, mut closed) = ([0; 4096], None);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Ok(None);
         }
-        socket.set_read_timeout(Some(left))?;
+        socket.set_read_timeout(Some(closed.map_or(left, |pause| left.min(pause))))?;
         match socket.recv(&mut buffer) {
             Ok(length) => {
                 if let Some(answer) = read(&buffer[..length], id, host) {
                     return Ok(Some(answer));
                 }
             }
-            Err(cause) => match cause.kind() {
-                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => return Ok(None),
-                std::io::ErrorKind::Interrupted => (),
-                std::io::ErrorKind::ConnectionRefused => {
-                    let _ = poll(&mut [], PollTimeout::from(PAUSE));
+            Err(cause) => match (cause.kind(), closed) {
+                (std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut, Some(pause)) => {
+                    closed = Some(PAUSE.min(pause * 2));
                     send(socket, query)?;
+                }
+                (std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut, None) => return Ok(None),
+                (std::io::ErrorKind::Interrupted, _) => (),
+                (std::io::ErrorKind::ConnectionRefused, pause) => {
+                    closed = pause.or(Some(FIRST_PAUSE));
                 }
                 _ => return Err(cause),
             },

@@ -49,8 +49,8 @@ const TOKEN_TRIES: u32 = 3;
 const MANIFEST_TRIES: u32 = 7;
 /// How often a blob is asked for.
 const BLOB_TRIES: u32 = 3;
-/// Between two tries, in milliseconds.
-const PAUSE: u16 = 200;
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What the helper is told.
 #[derive(Debug, Serialize, Deserialize)]
@@ -156,7 +156,7 @@ fn retried<T>(limit: u32, mut attempt: impl FnMut() -> Result<T, Trouble>) -> Re
             Ok(value) => return Ok(value),
             Err(Trouble::Unreachable(_) | Trouble::Again(_)) if tries < limit => {
                 tries += 1;
-                let _ = poll(&mut [], PollTimeout::from(PAUSE));
+                let _ = poll(&mut [], PollTimeout::try_from(PAUSE).unwrap_or(PollTimeout::MAX));
             }
             Err(Trouble::Unreachable(why)) => return Err(Failure { why, tries, unreachable: true }),
             Err(Trouble::Again(why) | Trouble::Final(why)) => {
