@@ -83,6 +83,12 @@ STEPS = [
     ecs("DescribeTasks", {"cluster": "oracle", "tasks": ["$task"], "include": ["TAGS"]},
         expect={"tasks[0].lastStatus": "RUNNING", "tasks[0].containers[0].lastStatus": "RUNNING",
                 "tasks[0].attachments[0].status": "ATTACHED", "tasks[0].group": "service:web"}),
+    ecs("UpdateTaskProtection", {"cluster": "oracle", "tasks": ["$task"], "protectionEnabled": True, "expiresInMinutes": 60},
+        expect={"protectedTasks[0].taskArn": "$task", "protectedTasks[0].protectionEnabled": True, "failures": []}),
+    ecs("GetTaskProtection", {"cluster": "oracle", "tasks": ["$task", "none"]},
+        expect={"protectedTasks[0].protectionEnabled": True, "failures[0].reason": "MISSING"}),
+    ecs("UpdateTaskProtection", {"cluster": "oracle", "tasks": ["$task"], "protectionEnabled": False},
+        expect={"protectedTasks[0].protectionEnabled": False, "protectedTasks[0].expirationDate": None}),
     elbv2("DescribeTargetHealth", {"TargetGroupArn": "$group"},
           until="TargetHealthDescriptions[0].TargetHealth.State == 'healthy'"),
     # A task of its own, stopped by hand.

@@ -39,7 +39,9 @@ pub(crate) fn resources(context: &Context, action: &str, body: &[u8]) -> Vec<Res
         "RunTask" | "StartTask" => ("task-definition/".to_owned(), one("taskDefinition")),
         "DeleteTaskDefinitions" => ("task-definition/".to_owned(), texts("taskDefinitions")),
         "ExecuteCommand" | "StopTask" => (format!("task/{cluster}/"), one("task")),
-        "DescribeTasks" => (format!("task/{cluster}/"), texts("tasks")),
+        "DescribeTasks" | "GetTaskProtection" | "UpdateTaskProtection" => {
+            (format!("task/{cluster}/"), texts("tasks"))
+        }
         // Of a cluster's instances, also where it has none.
         "ListTasks" => (format!("container-instance/{cluster}/"), vec!["*"]),
         "ListTagsForResource" | "TagResource" | "UntagResource" => (String::new(), one("resourceArn")),
@@ -87,6 +89,8 @@ mod tests {
             ("RunTask", json!({"taskDefinition": "app"}), format!("{ARN}:task-definition/app")),
             ("StopTask", json!({"cluster": "a", "task": "1"}), format!("{ARN}:task/a/1")),
             ("DescribeTasks", json!({"tasks": [format!("{ARN}:task/b/2")]}), format!("{ARN}:task/b/2")),
+            ("GetTaskProtection", json!({"cluster": "a", "tasks": ["1"]}), format!("{ARN}:task/a/1")),
+            ("UpdateTaskProtection", json!({"cluster": "a", "tasks": ["1"]}), format!("{ARN}:task/a/1")),
             ("ListTasks", json!({"cluster": "a"}), format!("{ARN}:container-instance/a/*")),
             (
                 "TagResource",

@@ -49,6 +49,7 @@ pub const OPERATIONS: &[Operation] = &[
     read!(Ecs, DescribeTaskDefinition, task_definition::describe),
     read!(Ecs, DescribeTasks, task::describe::describe),
     read!(Ecs, ExecuteCommand, task::start::execute),
+    read!(Ecs, GetTaskProtection, task::protection::get),
     read!(Ecs, ListAccountSettings, account_setting::list),
     read!(Ecs, ListClusters, cluster::list),
     read!(Ecs, ListServiceDeployments, service::record_describe::list),
@@ -70,6 +71,7 @@ pub const OPERATIONS: &[Operation] = &[
     write!(Ecs, UpdateCluster, cluster_update::update),
     write!(Ecs, UpdateClusterSettings, cluster_update::update_settings),
     write!(Ecs, UpdateService, service::update::update),
+    write!(Ecs, UpdateTaskProtection, task::protection::update),
 ];
 
 /// The tables of its rows.

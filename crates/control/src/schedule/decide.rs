@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use types::{TaskId, Timestamp};
 
 use super::place;
-use crate::ecs::service::{CircuitBreaker, Rebalancing, RolloutState, Service};
+use crate::ecs::service::{CircuitBreaker, HeldBack, Rebalancing, RolloutState, Service, Waits};
 use crate::ecs::task::LastStatus;
 
 /// A service and all of its tasks that are not STOPPED.
@@ -38,6 +38,8 @@ pub struct TaskView {
     pub wanted: bool,
     /// What those who check it find.
     pub health: Health,
+    /// Until then, which is still to come, neither scaling in nor a deployment ends it.
+    pub protected_until: Option<Timestamp>,
 }
 
 /// What the checks of a task find.
@@ -102,6 +104,11 @@ pub enum Decision {
     Recovered {
         /// The task.
         task: TaskId,
+    },
+    /// Say which deployments protected tasks hold up now; those that are not among them any more go on.
+    HeldBack {
+        /// The deployments.
+        deployments: Vec<HeldBack>,
     },
     /// Forget a deployment: none of its tasks is left.
     Forget {
@@ -168,6 +175,7 @@ pub fn schedule(view: &ServiceView<'_>, now: Timestamp) -> Vec<Decision> {
         }
     }
     decisions.extend(plan.retire);
+    decisions.extend(held_up(view, plan.held));
     decisions.extend(rest(view, &tasks));
     decisions.extend(view.tasks.iter().filter(|task| task.wanted).filter_map(|task| match task.health {
         Health::Undecided { until: Some(until) } if until > now => Some(Decision::Wait { until }),
@@ -202,13 +210,13 @@ fn breaker(service: &Service) -> Option<Decision> {
 }
 
 /// The tasks that shall run, sorted.
-struct Tasks<'a> {
+pub(super) struct Tasks<'a> {
     /// Of the primary deployment, those that do not fail their checks.
     good: Vec<&'a TaskView>,
     /// Of the primary deployment, those that do.
     failing: Vec<&'a TaskView>,
     /// Of the deployments before it.
-    others: Vec<&'a TaskView>,
+    pub(super) others: Vec<&'a TaskView>,
 }
 
 impl<'a> Tasks<'a> {
@@ -219,25 +227,30 @@ impl<'a> Tasks<'a> {
         Self { good, failing, others }
     }
 
-    fn serving(&self) -> usize {
+    pub(super) fn serving(&self) -> usize {
         self.good.iter().filter(|task| task.health == Health::Serving).count()
     }
 
-    fn all(&self) -> usize {
+    pub(super) fn all(&self) -> usize {
         self.good.len() + self.failing.len() + self.others.len()
     }
 }
 
 impl TaskView {
-    fn is_failing(&self) -> bool {
+    pub(super) fn is_failing(&self) -> bool {
         matches!(self.health, Health::Failing(_))
     }
 
-    fn runs(&self) -> bool {
+    /// Whether scaling in and deployments leave it alone. One that fails its checks is replaced none the less.
+    pub(super) fn is_protected(&self) -> bool {
+        self.protected_until.is_some() && !self.is_failing()
+    }
+
+    pub(super) fn runs(&self) -> bool {
         self.last_status == LastStatus::Running
     }
 
-    fn retire(&self) -> Decision {
+    pub(super) fn retire(&self) -> Decision {
         let cause = match &self.health {
             Health::Failing(cause) => Some(cause.clone()),
             Health::Undecided { .. } | Health::Serving => None,
@@ -263,6 +276,8 @@ struct Plan<'a> {
     start_old: usize,
     start: usize,
     retire: Vec<Decision>,
+    /// What cannot end, as it is protected.
+    held: Vec<HeldBack>,
 }
 
 impl<'a> Plan<'a> {
@@ -291,7 +306,21 @@ impl<'a> Plan<'a> {
         let start = (missing + move_one).min(room - start_old);
 
         let mut retire = Vec::new();
-        retire.extend(place::excess(view, &tasks.good, desired));
+        let mut held = Vec::new();
+        let (excess, missed) = place::excess(view, &tasks.good, desired);
+        retire.extend(excess);
+        if let Some(primary) = service.primary() {
+            let waits = match missed {
+                0 if place::is_held(view, &tasks.good) => Some(Waits::Rebalancing),
+                0 => None,
+                _ => Some(Waits::ScaleIn),
+            };
+            held.extend(waits.map(|waits| HeldBack {
+                deployment: primary.id.clone(),
+                waits,
+                protected: tasks.good.iter().filter(|task| task.is_protected()).count(),
+            }));
+        }
         // One that fails goes when another serves in its place; where there is no room for another, as many go as the
         // least allows, and one at a time where it allows none.
         let running = tasks.good.iter().chain(&tasks.failing).chain(&tasks.others).filter(|task| task.runs());
@@ -306,40 +335,21 @@ impl<'a> Plan<'a> {
         };
         retire.extend(tasks.failing.iter().take(replaced.max(cleared)).map(|task| task.retire()));
         let keep = if old.is_some() { needed_old } else { 0 };
-        retire.extend(replaced_tasks(service, tasks, kept, keep));
-        Self { old, start_old, start, retire }
+        let (replaced, of_old) = place::replaced(service, tasks, kept, keep);
+        retire.extend(replaced);
+        held.extend(of_old);
+        Self { old, start_old, start, retire, held }
     }
 }
 
-/// The tasks of earlier deployments that may end: those that never ran at once but for what is needed in place of
-/// others, the running ones as far as enough stay. What the load balancer thinks counts against an old task only when it
-/// says so: after a restart nothing is known of health, and no old task may end for that.
-fn replaced_tasks(service: &Service, tasks: &Tasks<'_>, least: usize, keep: usize) -> Vec<Decision> {
-    let completed = |task: &TaskView| {
-        let own = service.deployments.iter().find(|known| known.id == task.deployment);
-        own.is_some_and(|own| own.rollout_state == RolloutState::Completed)
-    };
-    let (mut running, starting): (Vec<&TaskView>, Vec<&TaskView>) =
-        tasks.others.iter().partition(|task| task.runs());
-    let fine = running.iter().filter(|task| !task.is_failing()).count();
-    let mut hold = keep.saturating_sub(fine);
-    let mut retire = Vec::new();
-    for task in starting {
-        if completed(task) && hold > 0 {
-            hold -= 1;
-        } else {
-            retire.push(task.retire());
-        }
-    }
-    let all = tasks.serving() + running.len();
-    // Where there is no room for another, one that fails goes first, also of a version that is kept up.
-    let (bound, most) = bounds(service);
-    let sick = if tasks.all() >= most { running.len() - fine } else { 0 };
-    let spare = all.saturating_sub(least).max(all.saturating_sub(bound).min(sick));
-    // First those that fail, then those of deployments that never were complete.
-    running.sort_by_key(|task| (!task.is_failing(), completed(task)));
-    retire.extend(running.into_iter().take(spare).map(TaskView::retire));
-    retire
+/// What has to be said of protected tasks that should end, and when the first of them is not protected any more.
+fn held_up(view: &ServiceView<'_>, held: Vec<HeldBack>) -> Vec<Decision> {
+    let among =
+        |task: &&TaskView| task.wanted && held.iter().any(|known| known.deployment == task.deployment);
+    let until = view.tasks.iter().filter(among).filter_map(|task| task.protected_until).min();
+    let wait = until.map(|until| Decision::Wait { until });
+    let said = (held != view.service.held_back).then_some(Decision::HeldBack { deployments: held });
+    said.into_iter().chain(wait).collect()
 }
 
 /// What has to be said of tasks that fail their checks.

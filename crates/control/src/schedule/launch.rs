@@ -183,6 +183,7 @@ pub fn launch(rows: &mut Tx, context: &Context, launch: Launch<'_>) -> Result<Ar
         role,
         credentials_id: uuid(),
         targets: launch.load_balancers.iter().map(target).collect(),
+        protected_until: None,
         registrations: launch.service_registries.iter().map(registration).collect(),
         stop: false,
         ended: false,

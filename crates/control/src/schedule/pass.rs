@@ -149,6 +149,12 @@ impl Pass<'_> {
                 service.unhealthy.push(task);
             }
             Decision::Recovered { task } => service.unhealthy.retain(|known| *known != task),
+            Decision::HeldBack { deployments } => {
+                let said = std::mem::replace(&mut service.held_back, deployments.clone());
+                for held in deployments.iter().filter(|held| !said.contains(held)) {
+                    super::tell::held_back(service, held, now);
+                }
+            }
             Decision::Forget { deployment } => service.deployments.retain(|known| known.id != deployment),
             Decision::Proven => {
                 if let Some(primary) = service.deployments.first_mut() {
@@ -279,6 +285,7 @@ fn view<'a>(
         last_status: task.last_status,
         wanted: task.is_wanted(),
         health: health::of(rows, machine, service, task, now),
+        protected_until: task.protected_until(now),
     });
     let zone = |id: &String| {
         let zone = subnet::get(rows, context, id).map(|subnet| subnet.availability_zone.clone());

@@ -8,7 +8,7 @@ use types::{TaskId, Timestamp};
 use super::backoff;
 use super::decide::Cause;
 use super::launch::LaunchError;
-use crate::ecs::service::{RolloutState, Service};
+use crate::ecs::service::{HeldBack, RolloutState, Service, Waits};
 
 /// What happened to a service's task.
 pub(super) enum News {
@@ -120,6 +120,21 @@ pub(super) fn unhealthy(service: &mut Service, task: &TaskId, cause: &Cause, now
         Cause::Container => format!("(task {task}) failed container health checks."),
     };
     service.event(now, words);
+}
+
+/// Protected tasks are in the way ("Amazon ECS service event messages", "Amazon ECS Availability Zone service rebalancing
+/// service event messages").
+pub(super) fn held_back(service: &mut Service, held: &HeldBack, now: Timestamp) {
+    let HeldBack { deployment, waits, protected } = held;
+    let words = format!("was unable to scale in due to (reason {protected} tasks under protection)");
+    match waits {
+        Waits::ScaleIn => service.task_set_event(now, deployment, words),
+        Waits::Deployment => service
+            .event(now, format!("was unable to reach steady state because (taskSet {deployment}) {words}")),
+        Waits::Rebalancing => {
+            service.event(now, format!("was unable to AZ Rebalance because (taskSet {deployment}) {words}."));
+        }
+    }
 }
 
 /// The zones are out of balance, or in balance again ("Track Amazon ECS Availability Zone rebalancing").

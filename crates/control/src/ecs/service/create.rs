@@ -134,6 +134,7 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateService) -> Resul
         last_completed: None,
         record: String::new(),
         unhealthy: Vec::new(),
+        held_back: Vec::new(),
         rebalancing: false,
         events: Vec::new(),
         steady: false,

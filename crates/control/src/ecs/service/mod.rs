@@ -69,6 +69,9 @@ pub struct Service {
     /// The tasks that were said to be unhealthy.
     #[serde(default)]
     pub unhealthy: Vec<TaskId>,
+    /// The deployments of which it was said that protected tasks hold them up.
+    #[serde(default)]
+    pub held_back: Vec<HeldBack>,
     /// Whether it was said that the zones are out of balance.
     #[serde(default)]
     pub rebalancing: bool,
@@ -156,6 +159,28 @@ pub struct LoadBalancer {
     pub container_port: u16,
 }
 
+/// A deployment some of whose tasks should end, and do not, as they are protected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBack {
+    /// The deployment.
+    pub deployment: String,
+    /// What waits for them.
+    pub waits: Waits,
+    /// How many of its tasks are protected.
+    pub protected: usize,
+}
+
+/// What waits for protected tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Waits {
+    /// A smaller count of tasks.
+    ScaleIn,
+    /// A newer deployment.
+    Deployment,
+    /// The balance of the zones.
+    Rebalancing,
+}
+
 /// A line of a service's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -241,6 +266,16 @@ impl Service {
     /// Adds an event.
     pub fn event(&mut self, at: Timestamp, words: impl std::fmt::Display) {
         let message = format!("(service {}) {words}", self.name);
+        self.record_event(at, message);
+    }
+
+    /// Adds an event of a deployment's tasks.
+    pub fn task_set_event(&mut self, at: Timestamp, deployment: &str, words: impl std::fmt::Display) {
+        let message = format!("(service {}, taskSet {deployment}) {words}", self.name);
+        self.record_event(at, message);
+    }
+
+    fn record_event(&mut self, at: Timestamp, message: String) {
         self.events.insert(0, Event { id: super::uuid(), at, message });
         self.events.truncate(EVENTS);
     }

@@ -2,6 +2,7 @@
 
 pub mod describe;
 pub mod overrides;
+pub mod protection;
 pub mod run;
 pub mod session;
 pub mod start;
@@ -85,6 +86,9 @@ pub struct Task {
     /// The Cloud Map services that it is registered with.
     #[serde(default)]
     pub registrations: Vec<Registration>,
+    /// Until then neither scaling in nor a deployment ends it. None: it is not protected.
+    #[serde(default)]
+    pub protected_until: Option<Timestamp>,
     /// Whether the machine has been told to end it.
     pub stop: bool,
     /// Whether the machine has reported the end, so that it need not know the task any more.

@@ -709,3 +709,45 @@ fn a_caller_that_may_not_pass_the_execution_role_is_refused() {
         error.message
     );
 }
+
+#[test]
+fn protection_that_cannot_be_is_refused() {
+    let world = World::new(false);
+    world.json("CreateService", &world.service(1, false));
+    world.play();
+    let network = world.service(1, false)["networkConfiguration"].clone();
+    let run = json!({
+        "cluster": "c", "taskDefinition": "app", "launchType": "FARGATE", "networkConfiguration": network,
+    });
+    let alone = world.json("RunTask", &run)["tasks"][0]["taskArn"].clone();
+    let request = json!({"cluster": "c", "tasks": ["1"], "protectionEnabled": true});
+    let code = "InvalidParameterException";
+    let many = |count: usize| json!(vec!["1"; count]);
+    let minutes = "expiresInMinutes must be between 1 and 2880.";
+    check_refusals(
+        &world,
+        &[
+            ("UpdateTaskProtection", with(&request, "/tasks", json!([])), code, "Tasks cannot be empty."),
+            (
+                "UpdateTaskProtection",
+                with(&request, "/tasks", many(11)),
+                code,
+                "Tasks cannot have more than 10",
+            ),
+            ("UpdateTaskProtection", with(&request, "/expiresInMinutes", json!(0)), code, minutes),
+            ("UpdateTaskProtection", with(&request, "/expiresInMinutes", json!(2881)), code, minutes),
+            ("UpdateTaskProtection", with(&request, "/cluster", json!("d")), "ClusterNotFoundException", ""),
+            ("GetTaskProtection", json!({"cluster": "c"}), code, "Tasks cannot be empty."),
+            (
+                "GetTaskProtection",
+                json!({"cluster": "c", "tasks": many(101)}),
+                code,
+                "Tasks cannot have more",
+            ),
+        ],
+    );
+    let told = world.json("UpdateTaskProtection", &with(&request, "/tasks", json!(["1", alone])));
+    let missing = "arn:aws:ecs:ap-northeast-2:000000000001:task/c/1";
+    let failures = json!([{"arn": missing, "reason": "MISSING"}, {"arn": alone, "reason": "TASK_NOT_VALID"}]);
+    assert_eq!(told, json!({"protectedTasks": [], "failures": failures}));
+}

@@ -45,6 +45,7 @@ fn task(targets: usize) -> Task {
         role: None,
         credentials_id: String::new(),
         targets: vec![target; targets],
+        protected_until: None,
         registrations: Vec::new(),
         stop: false,
         ended: false,

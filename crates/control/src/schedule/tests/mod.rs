@@ -4,6 +4,7 @@ mod deployments;
 mod discovery;
 mod flow;
 mod life;
+mod protection;
 mod roles;
 mod simulation;
 mod steps;

@@ -41,6 +41,7 @@ pub(super) fn service(desired_count: u32, minimum: u32, maximum: u32) -> Service
         last_completed: None,
         record: String::new(),
         unhealthy: Vec::new(),
+        held_back: Vec::new(),
         rebalancing: false,
         events: Vec::new(),
         steady: false,
@@ -90,11 +91,14 @@ impl Model {
                         last_status: LastStatus::Provisioning,
                         wanted: true,
                         health: Health::Undecided { until: None },
+                        protected_until: None,
                     });
                 }
                 Decision::Retire { task, cause } => {
                     let task = self.tasks.iter_mut().find(|known| known.id == task).unwrap();
                     assert!(task.wanted, "no task is told to end twice");
+                    let spared = cause.is_none() && self.service.is_active();
+                    assert!(!spared || task.protected_until.is_none(), "a protected task is left alone");
                     task.wanted = false;
                     task.health = Health::Undecided { until: None };
                     if cause.is_some() {
@@ -103,6 +107,16 @@ impl Model {
                 }
                 Decision::Unhealthy { task, .. } => self.service.unhealthy.push(task),
                 Decision::Recovered { task } => self.service.unhealthy.retain(|known| *known != task),
+                Decision::HeldBack { deployments } => {
+                    assert_ne!(self.service.held_back, deployments, "it is said once");
+                    for held in &deployments {
+                        let own = |task: &&TaskView| task.wanted && task.deployment == held.deployment;
+                        let protected = self.tasks.iter().filter(own).filter(|task| task.is_protected());
+                        assert_eq!(protected.count(), held.protected);
+                        assert!(held.protected > 0);
+                    }
+                    self.service.held_back = deployments;
+                }
                 Decision::Forget { deployment } => {
                     self.service.deployments.retain(|known| known.id != deployment);
                 }
@@ -160,6 +174,24 @@ impl Model {
         }
     }
 
+    /// A task is protected, or is so no more.
+    fn protect(&mut self, index: usize) {
+        if self.tasks.is_empty() {
+            return;
+        }
+        let index = index % self.tasks.len();
+        let task = &mut self.tasks[index];
+        task.protected_until = match task.protected_until {
+            None if task.wanted => Some(NOW.plus(std::time::Duration::from_secs(60))),
+            _ => None,
+        };
+    }
+
+    /// All protection ends.
+    fn expire(&mut self) {
+        self.tasks.iter_mut().for_each(|task| task.protected_until = None);
+    }
+
     /// A running task fails its checks.
     fn fail(&mut self, index: usize) {
         if self.tasks.is_empty() {
@@ -176,7 +208,7 @@ impl Model {
     fn settle(&mut self) -> bool {
         for _ in 0..8 {
             let decisions = self.decide();
-            if decisions.is_empty() {
+            if decisions.iter().all(|decision| matches!(decision, Decision::Wait { .. })) {
                 return true;
             }
             self.apply(decisions);
@@ -234,6 +266,7 @@ enum Act {
     Fail(usize),
     Scale(u32),
     Deploy,
+    Protect(usize),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -243,6 +276,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => any::<usize>().prop_map(Act::Fail),
         1 => (0_u32..7).prop_map(Act::Scale),
         1 => Just(Act::Deploy),
+        2 => any::<usize>().prop_map(Act::Protect),
     ]
 }
 
@@ -283,6 +317,7 @@ proptest! {
                 Act::Fail(index) => model.fail(index),
                 Act::Scale(count) => model.service.desired_count = count,
                 Act::Deploy => model.service.install(deployment()),
+                Act::Protect(index) => model.protect(index),
             }
             // Ending a task may make room for another; then there is nothing more to do until something happens.
             prop_assert!(model.settle(), "it decides forever: {:?}", model.decide());
@@ -290,7 +325,9 @@ proptest! {
         if is_stuck(model.service.desired_count, minimum, maximum) {
             model.service.maximum_percent = 200;
         }
+        model.expire();
         model.rest();
+        prop_assert!(model.service.held_back.is_empty());
         let desired = model.service.desired_count as usize;
         let primary = &model.service.deployments[0];
         if primary.rollout_state == RolloutState::Failed {

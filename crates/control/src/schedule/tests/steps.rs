@@ -1,14 +1,16 @@
 //! What the scheduler does next, situation by situation.
 
+use std::time::Duration;
+
 use types::TaskId;
 
-use super::simulation::{Model, deployment, service};
-use crate::ecs::service::{CircuitBreaker, Rebalancing, RolloutState};
+use super::simulation::{Model, NOW, deployment, service};
+use crate::ecs::service::{CircuitBreaker, HeldBack, Rebalancing, RolloutState, Waits};
 use crate::ecs::task::LastStatus;
 use crate::schedule::{Cause, Decision, Health, TaskView};
 
 /// A service with the tasks of an old and a new deployment, one letter each: `p` starts, `r` runs and nothing is known,
-/// `s` serves, `f` fails its checks, `e` was told to end.
+/// `s` serves, `f` fails its checks, `e` was told to end. A capital letter is that of a protected task.
 #[derive(Clone, Copy)]
 struct Case {
     desired: u32,
@@ -31,6 +33,8 @@ fn model(case: &Case) -> Model {
     let letters = case.old.chars().map(|letter| (letter, old.clone()));
     let letters = letters.chain(case.new.chars().map(|letter| (letter, new.clone())));
     for (number, (letter, deployment)) in letters.enumerate() {
+        let protected_until = letter.is_uppercase().then(|| NOW.plus(Duration::from_secs(60)));
+        let letter = letter.to_ascii_lowercase();
         model.tasks.push(TaskView {
             id: TaskId::from(&*format!("{number:02}")),
             deployment,
@@ -44,6 +48,7 @@ fn model(case: &Case) -> Model {
                 'f' => Health::Failing(Cause::Container),
                 _ => Health::Undecided { until: None },
             },
+            protected_until,
         });
     }
     model
@@ -170,4 +175,74 @@ fn a_deployment_that_failed_starts_nothing_and_the_one_before_it_goes_on() {
 fn the_circuit_breaker_takes_half_of_the_desired_count_from_3_to_200() {
     let thresholds = [0, 1, 6, 7, 25, 399, 400, 1000].map(CircuitBreaker::threshold);
     assert_eq!(thresholds, [3, 3, 3, 4, 13, 200, 200, 200]);
+}
+
+/// Which deployments are said to be held back: `n` or `o`, what waits, and how many of its tasks are protected.
+fn held(case: Case) -> Vec<(char, Waits, usize)> {
+    let model = model(&case);
+    let new = &model.service.deployments[0].id;
+    let short =
+        |held: &HeldBack| (if held.deployment == *new { 'n' } else { 'o' }, held.waits, held.protected);
+    let said = model.decide().into_iter().find_map(|decision| match decision {
+        Decision::HeldBack { deployments } => Some(deployments.iter().map(short).collect()),
+        _ => None,
+    });
+    said.unwrap_or_default()
+}
+
+#[test]
+fn protected_tasks_are_not_scaled_in_and_others_end_in_their_place() {
+    let case = |desired, new| Case { desired, percent: (100, 200), old: "", new };
+    check(case(2, "SsS"), "-1n");
+    assert!(held(case(2, "SsS")).is_empty());
+    check(case(1, "SsS"), "-1n");
+    assert_eq!(held(case(1, "SsS")), [('n', Waits::ScaleIn, 2)]);
+    check(case(0, "SP"), "");
+    assert_eq!(held(case(0, "SP")), [('n', Waits::ScaleIn, 2)]);
+    check(case(3, "SSS"), "");
+    assert!(held(case(3, "SSS")).is_empty());
+    // One that fails its checks is replaced none the less.
+    check(case(2, "SF"), "+1n");
+    check(case(2, "SFs"), "-1n");
+}
+
+#[test]
+fn a_deployment_waits_for_the_protected_tasks_of_the_one_before_it() {
+    let case = |percent, old, new| Case { desired: 2, percent, old, new };
+    check(case((100, 200), "Ss", ""), "+2n");
+    check(case((100, 200), "Ss", "ss"), "-1o");
+    check(case((100, 200), "S", "ss"), "");
+    assert_eq!(held(case((100, 200), "S", "ss")), [('o', Waits::Deployment, 1)]);
+    // They take room, and where there is none nothing new starts.
+    check(case((50, 100), "SS", ""), "");
+    assert_eq!(held(case((50, 100), "SS", "")), [('o', Waits::Deployment, 2)]);
+    check(case((50, 100), "Ss", ""), "-1o");
+    check(case((100, 200), "F", "ss"), "-1o");
+    let model = model(&case((100, 200), "S", "ss"));
+    let until = NOW.plus(Duration::from_secs(60));
+    let decisions = model.decide();
+    assert!(decisions.contains(&Decision::Wait { until }), "{decisions:?}");
+    assert!(!decisions.contains(&Decision::Complete), "{decisions:?}");
+}
+
+#[test]
+fn zones_stay_out_of_balance_while_what_should_move_is_protected() {
+    let uneven = |letters: &'static str| {
+        let mut model = model(&Case { desired: 4, percent: (100, 200), old: "", new: letters });
+        model.service.availability_zone_rebalancing = Rebalancing::Enabled;
+        model.service.deployments[0].rollout_state = RolloutState::Completed;
+        model.service.steady = true;
+        model
+    };
+    let starts = |model: &Model| {
+        let decisions = model.decide();
+        decisions.iter().filter(|decision| matches!(decision, Decision::Start { .. })).count()
+    };
+    // All are in zone `a`, none in `c`.
+    assert_eq!(starts(&uneven("SSSs")), 1);
+    let model = uneven("SSSS");
+    assert_eq!(starts(&model), 0);
+    let deployment = model.service.deployments[0].id.clone();
+    let held = HeldBack { deployment, waits: Waits::Rebalancing, protected: 4 };
+    assert!(model.decide().contains(&Decision::HeldBack { deployments: vec![held] }), "{:?}", model.decide());
 }

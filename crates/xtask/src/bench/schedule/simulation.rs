@@ -143,6 +143,7 @@ impl One {
             last_completed: None,
             record: String::new(),
             unhealthy: Vec::new(),
+            held_back: Vec::new(),
             rebalancing: false,
             events: Vec::new(),
             steady: false,
@@ -333,6 +334,7 @@ impl One {
                     last_status: LastStatus::Provisioning,
                     wanted: true,
                     health: Health::Undecided { until: None },
+                    protected_until: None,
                 });
                 queue.push(Reverse((
                     at + 500 + chance.next(10_000),
@@ -359,6 +361,7 @@ impl One {
             }
             Decision::Unhealthy { task, .. } => self.service.unhealthy.push(task),
             Decision::Recovered { task } => self.service.unhealthy.retain(|known| *known != task),
+            Decision::HeldBack { deployments } => self.service.held_back = deployments,
             Decision::Forget { deployment } => {
                 self.service.deployments.retain(|known| known.id != deployment);
             }
