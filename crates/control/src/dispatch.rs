@@ -202,7 +202,7 @@ impl Api {
             _ => Tree::from_query(body),
         };
         let body = parameters(request);
-        let wrap = |error: DecodeError| (guess, ApiError::from_decode(&error, guess, "the request"));
+        let wrap = |error: DecodeError| (guess, ApiError::malformed_form(&error));
         let mut tree = parse(guess, &body).map_err(wrap)?;
         let mut own =
             |name: &str, small: &str| tree.take_text(if guess == Protocol::Ec2Query { small } else { name });
@@ -223,9 +223,7 @@ impl Api {
             return Err((Protocol::AwsJson, error));
         }
         if service.protocol() != guess {
-            let wrap = |error: DecodeError| {
-                (service.protocol(), ApiError::from_decode(&error, service.protocol(), &action))
-            };
+            let wrap = |error: DecodeError| (service.protocol(), ApiError::malformed_form(&error));
             tree = parse(service.protocol(), &body).map_err(wrap)?;
             for name in ["Action", "Version", "action", "version"] {
                 tree.take_text(name);

@@ -41,13 +41,7 @@ pub enum Handler {
 /// The request of an action from its body.
 pub(crate) fn decode<T: DeserializeOwned>(service: Service, name: &str, input: Input) -> Result<T, ApiError> {
     let protocol = input.protocol();
-    input.decode().map_err(|error| {
-        let mut error = ApiError::from_decode(&error, protocol, name);
-        if service == Service::AutoScaling && error.code == "InvalidParameterException" {
-            error.code = "ValidationException".into();
-        }
-        error
-    })
+    input.decode().map_err(|error| ApiError::from_decode(&error, protocol, service.invalid_code(), name))
 }
 
 /// See [`Handler::Disk`].

@@ -125,6 +125,19 @@ impl Service {
         }
     }
 
+    /// The code of a request that does not fit its shape: of what "validation error detected" stands before. EC2 has codes
+    /// of its own for what is missing and what is unknown. Source: the errors of each service's actions, and "Common
+    /// Errors".
+    pub const fn invalid_code(self) -> &'static str {
+        match self {
+            Service::Ec2 => "InvalidParameterValue",
+            Service::Elbv2 | Service::Iam | Service::Sts | Service::CloudWatch => "ValidationError",
+            Service::Ecr | Service::Ecs | Service::Logs => "InvalidParameterException",
+            Service::Ssm | Service::SecretsManager | Service::AutoScaling => "ValidationException",
+            Service::ServiceDiscovery => "InvalidInput",
+        }
+    }
+
     /// The namespace of its XML documents; empty for JSON.
     pub const fn xmlns(self) -> &'static str {
         match self {

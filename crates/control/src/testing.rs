@@ -152,10 +152,30 @@ fn classic_load_balancers_are_not_taken_for_those_of_version_2() {
 #[test]
 fn a_list_is_no_request() {
     let target = ("x-amz-target", "AmazonEC2ContainerServiceV20141113.CreateCluster");
-    for body in [r#"["c"]"#, "[]", "\"c\"", "null", " [null]"] {
+    for body in
+        [r#"["c"]"#, "[]", "\"c\"", "null", " [null]", r#"{"settings":[["containerInsights","enabled"]]}"#]
+    {
         let (status, text) = bare("POST", "/", "ecs", &[target], body);
         assert_eq!(status, 400);
         assert!(text.contains("SerializationException"), "{body}: {text}");
+    }
+}
+
+#[test]
+fn a_request_that_does_not_fit_its_shape_has_the_service_s_own_code() {
+    let fixture = Fixture::new();
+    for (service, action, code) in [
+        (Service::Ecr, "CreateRepository", "InvalidParameterException"),
+        (Service::Ecs, "RegisterTaskDefinition", "InvalidParameterException"),
+        (Service::Logs, "CreateLogGroup", "InvalidParameterException"),
+        (Service::Ssm, "GetParameter", "ValidationException"),
+        (Service::SecretsManager, "CreateSecret", "ValidationException"),
+        (Service::AutoScaling, "PutScalingPolicy", "ValidationException"),
+        (Service::ServiceDiscovery, "CreateHttpNamespace", "InvalidInput"),
+    ] {
+        let (status, text) = fixture.call(service, action, r#"{"Colour":"red"}"#);
+        assert_eq!(status, 400);
+        assert!(text.contains(code) && text.contains("Colour"), "{action}: {text}");
     }
 }
 

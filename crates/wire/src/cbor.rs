@@ -1,65 +1,68 @@
 //! Smithy's RPC v2 protocol with CBOR bodies, between CBOR and the forms that the other protocols have.
 //!
-//! A request becomes the JSON document that says the same, so that one decoder names what is wrong in it. A response
+//! A request becomes the [`Tree`] that the same document in JSON would become. A response
 //! is written by its own serde forms; [`crate::Time`] is a number with tag 1. Source: "Smithy RPC v2 CBOR protocol".
 
 use bytes::Bytes;
 use ciborium::Value as Cbor;
 use serde::Serialize;
-use serde_json::{Map, Number, Value};
+use serde_json::Number;
 
 use crate::decode::DecodeError;
+use crate::tree::Tree;
 
 /// Deeper than any AWS shape.
 const DEEPEST: usize = 24;
 
-/// A body as the JSON document that says the same; an empty one is an empty structure.
+/// Reads a body; an empty one is an empty object.
 ///
 /// # Errors
 /// When it is no CBOR, holds bytes (no shape of these services does), or more than one value.
-pub(crate) fn to_json(body: &Bytes) -> Result<Value, DecodeError> {
+pub(crate) fn read(body: &Bytes) -> Result<Tree, DecodeError> {
     if body.is_empty() {
-        return Ok(Value::Object(Map::new()));
+        return Ok(Tree::Object(Vec::new()));
     }
     let mut rest: &[u8] = body;
     let value: Cbor = ciborium::de::from_reader_with_recursion_limit(&mut rest, DEEPEST)
-        .map_err(|_| malformed("the body is not CBOR"))?;
+        .map_err(|_| DecodeError::malformed("the body is not CBOR"))?;
     if !rest.is_empty() {
-        return Err(malformed("the body holds more than one value"));
+        return Err(DecodeError::malformed("the body holds more than one value"));
     }
-    json(value)
+    tree(value)
 }
 
-fn json(value: Cbor) -> Result<Value, DecodeError> {
+fn tree(value: Cbor) -> Result<Tree, DecodeError> {
     Ok(match value {
-        Cbor::Null => Value::Null,
-        Cbor::Bool(value) => Value::Bool(value),
-        Cbor::Text(text) => Value::String(text),
+        Cbor::Null => Tree::Null,
+        Cbor::Bool(value) => Tree::Bool(value),
+        Cbor::Text(text) => Tree::String(text),
         Cbor::Integer(number) => {
             let number = i128::from(number);
             let small = i64::try_from(number).map(Number::from);
             let number = small.or_else(|_| u64::try_from(number).map(Number::from));
-            Value::Number(number.map_err(|_| malformed("a number has more than 64 bits"))?)
+            Tree::Number(number.map_err(|_| DecodeError::malformed("a number has more than 64 bits"))?)
         }
         // JSON has no such number: its protocols write a text in its place.
         Cbor::Float(number) => match Number::from_f64(number) {
-            Some(number) => Value::Number(number),
-            None => Value::String(number.to_string()),
+            Some(number) => Tree::Number(number),
+            None => Tree::String(number.to_string()),
         },
         Cbor::Tag(1, inner) => match *inner {
-            Cbor::Integer(_) | Cbor::Float(_) => json(*inner)?,
-            _ => return Err(malformed("a timestamp is no number")),
+            Cbor::Integer(_) | Cbor::Float(_) => tree(*inner)?,
+            _ => return Err(DecodeError::malformed("a timestamp is no number")),
         },
-        Cbor::Array(items) => Value::Array(items.into_iter().map(json).collect::<Result<_, _>>()?),
+        Cbor::Array(items) => Tree::List(items.into_iter().map(tree).collect::<Result<_, _>>()?),
         Cbor::Map(members) => {
-            let mut object = Map::new();
+            let mut object = Vec::with_capacity(members.len());
             for (name, value) in members {
-                let Cbor::Text(name) = name else { return Err(malformed("the name of a member is no text")) };
-                object.insert(name, json(value)?);
+                let Cbor::Text(name) = name else {
+                    return Err(DecodeError::malformed("the name of a member is no text"));
+                };
+                object.push((name, tree(value)?));
             }
-            Value::Object(object)
+            Tree::Object(object)
         }
-        _ => return Err(malformed("a value of this kind stands in no request")),
+        _ => return Err(DecodeError::malformed("a value of this kind stands in no request")),
     })
 }
 
@@ -71,8 +74,4 @@ pub(crate) fn write<T: Serialize>(response: &T) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     ciborium::into_writer(response, &mut body).map_err(|error| error.to_string())?;
     Ok(body)
-}
-
-fn malformed(why: &str) -> DecodeError {
-    DecodeError::Malformed(why.to_owned())
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::de;
+use serde::de::{self, Expected, Unexpected};
+use serde_json::Number;
 
 /// What is wrong with a request, with the member's name as the client spells it where it is known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,12 +21,22 @@ pub enum DecodeError {
         member: String,
     },
     /// A value of the wrong form.
-    #[error("the value '{value}'{} is not valid", member.as_ref().map(|name| format!(" of {name}")).unwrap_or_default())]
+    #[error("the value '{value}' of {member} is not valid")]
     Invalid {
-        /// The member's name, if known.
-        member: Option<String>,
+        /// The member's name.
+        member: String,
         /// The value.
         value: String,
+    },
+    /// A text that is none of an enum's.
+    #[error("the value '{value}' of {member} is not valid")]
+    UnknownValue {
+        /// The member's name.
+        member: String,
+        /// The text.
+        value: String,
+        /// What would be taken.
+        known: &'static [&'static str],
     },
     /// A value that AWS takes and this program does not honour.
     #[error("{member}: {why}")]
@@ -35,97 +46,101 @@ pub enum DecodeError {
         /// What would be taken.
         why: String,
     },
-    /// No request at all.
-    #[error("{0}")]
-    Malformed(String),
+    /// No request at all, or a value of another type than the member's.
+    #[error("{}", join(member, why))]
+    Malformed {
+        /// The member's name, if it is about one.
+        member: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+fn join(member: &str, why: &str) -> String {
+    if member.is_empty() { why.to_owned() } else { format!("{member}: {why}") }
 }
 
 /// Marks a custom serde message as one of [`DecodeError::NotHonoured`], as serde carries texts alone.
 pub(crate) const NOT_HONOURED: &str = "not honoured: ";
 
+/// Puts a step in front of a path: a member's name or `[1]`.
+pub(crate) fn prepend(path: &mut String, step: &str) {
+    if !path.is_empty() && !path.starts_with('[') {
+        path.insert(0, '.');
+    }
+    path.insert_str(0, step);
+}
+
 impl DecodeError {
-    /// Names the member that the error is about, if it is not named yet; outer names are put in front.
-    pub(crate) fn within(self, name: &str) -> Self {
-        let join = |inner: String| {
-            if inner.is_empty() { name.to_owned() } else { format!("{name}.{inner}") }
-        };
-        match self {
-            DecodeError::Missing { member } => DecodeError::Missing { member: join(member) },
-            DecodeError::Unknown { member } => DecodeError::Unknown { member: join(member) },
-            DecodeError::NotHonoured { member, why } => {
-                DecodeError::NotHonoured { member: join(member), why }
-            }
-            DecodeError::Invalid { member, value } => {
-                DecodeError::Invalid { member: Some(join(member.unwrap_or_default())), value }
-            }
-            malformed @ DecodeError::Malformed(_) => malformed,
-        }
+    pub(crate) fn malformed(why: impl Into<String>) -> Self {
+        DecodeError::Malformed { member: String::new(), why: why.into() }
     }
 
-    /// Reads a JSON document; serde_json names the member in its message, the path names what is around it.
-    pub(crate) fn from_json(error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
-        let (path, text) = (error.path().to_string(), error.inner().to_string());
-        let text = text.split(" at line ").next().unwrap_or_default();
-        let quoted = |prefix: &str| {
-            let rest = text.strip_prefix(prefix)?;
-            Some(rest.split('`').next().unwrap_or_default().to_owned())
-        };
-        let path = if path == "." { String::new() } else { path };
-        if let Some(member) = quoted("missing field `") {
-            return DecodeError::Missing {
-                member: if path.is_empty() { member } else { format!("{path}.{member}") },
-            };
+    /// Names what is around the member that the error is about.
+    pub(crate) fn within(mut self: Box<Self>, step: &str) -> Box<Self> {
+        match &mut *self {
+            DecodeError::Missing { member }
+            | DecodeError::Unknown { member }
+            | DecodeError::Invalid { member, .. }
+            | DecodeError::UnknownValue { member, .. }
+            | DecodeError::NotHonoured { member, .. }
+            | DecodeError::Malformed { member, .. } => prepend(member, step),
         }
-        if let Some(member) = quoted("unknown field `") {
-            // The path may or may not end with the unknown member itself.
-            let around =
-                path.strip_suffix(&member).map_or(path.as_str(), |around| around.trim_end_matches('.'));
-            let around = around.trim_end_matches('?').trim_end_matches('.');
-            return DecodeError::Unknown {
-                member: if around.is_empty() { member } else { format!("{around}.{member}") },
-            };
-        }
-        if let Some(why) = text.strip_prefix(NOT_HONOURED) {
-            return DecodeError::NotHonoured { member: path, why: why.to_owned() };
-        }
-        if let Some(value) = quoted("unknown variant `") {
-            // AWS may know the value; the names of what is known here stand after it.
-            let known = text.split_once("expected ").map_or("", |(_, known)| known);
-            let known = known.trim_start_matches("one of ").replace('`', "'");
-            return DecodeError::NotHonoured {
-                member: path,
-                why: format!("only {known} is supported, not '{value}'"),
-            };
-        }
-        // A number that Rust's type cannot hold: -1 for a port.
-        if let Some(value) = quoted("invalid value: integer `") {
-            return DecodeError::Invalid { member: Some(path), value };
-        }
-        if path.is_empty() {
-            return DecodeError::Malformed(text.to_owned());
-        }
-        DecodeError::Malformed(format!("{path}: {text}"))
+        self
     }
 }
 
-impl de::Error for DecodeError {
+/// A value in serde's words, with JSON's names for null and numbers.
+struct Found<'a>(Unexpected<'a>);
+
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Unexpected::Unit => f.write_str("null"),
+            Unexpected::Float(number) => match Number::from_f64(number) {
+                Some(number) => write!(f, "floating point `{number}`"),
+                None => self.0.fmt(f),
+            },
+            other => other.fmt(f),
+        }
+    }
+}
+
+impl de::Error for Box<DecodeError> {
     fn custom<T: fmt::Display>(message: T) -> Self {
         let text = message.to_string();
-        match text.strip_prefix(NOT_HONOURED) {
+        Box::new(match text.strip_prefix(NOT_HONOURED) {
             Some(why) => DecodeError::NotHonoured { member: String::new(), why: why.to_owned() },
-            None => DecodeError::Malformed(text),
-        }
+            None => DecodeError::malformed(text),
+        })
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Box::new(DecodeError::malformed(format!("invalid type: {}, expected {expected}", Found(found))))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let value = match found {
+            // A number that Rust's type cannot hold: -1 for a port.
+            Unexpected::Unsigned(number) => number.to_string(),
+            Unexpected::Signed(number) => number.to_string(),
+            other => {
+                let why = format!("invalid value: {}, expected {expected}", Found(other));
+                return Box::new(DecodeError::malformed(why));
+            }
+        };
+        Box::new(DecodeError::Invalid { member: String::new(), value })
     }
 
     fn missing_field(field: &'static str) -> Self {
-        DecodeError::Missing { member: field.to_owned() }
+        Box::new(DecodeError::Missing { member: field.to_owned() })
     }
 
     fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
-        DecodeError::Unknown { member: field.to_owned() }
+        Box::new(DecodeError::Unknown { member: field.to_owned() })
     }
 
-    fn unknown_variant(variant: &str, _: &'static [&'static str]) -> Self {
-        DecodeError::Invalid { member: None, value: variant.to_owned() }
+    fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
+        Box::new(DecodeError::UnknownValue { member: String::new(), value: variant.to_owned(), known })
     }
 }

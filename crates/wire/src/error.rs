@@ -60,89 +60,95 @@ impl ApiError {
         )
     }
 
-    /// A request that does not fit its shape, in the words of the protocol's services.
-    pub fn from_decode(error: &DecodeError, protocol: Protocol, action: &str) -> Self {
-        let spelled = |member: &str| match protocol {
-            // The tree's small first letters are Landfall's own; the client wrote a capital.
-            Protocol::Ec2Query => member
-                .split('.')
-                .map(|part| {
-                    let mut chars = part.chars();
-                    chars
-                        .next()
-                        .map(|first| first.to_ascii_uppercase())
-                        .into_iter()
-                        .chain(chars)
-                        .collect::<String>()
-                })
-                .collect::<Vec<_>>()
-                .join("."),
-            _ => member.to_owned(),
+    /// A form that is none.
+    pub fn malformed_form(error: &DecodeError) -> Self {
+        Self::new("MalformedQueryString", error.to_string())
+    }
+
+    /// A request that does not fit its shape, in the words of the protocol's services. `invalid` is the code that the
+    /// service gives it, for members and for values if it speaks JSON.
+    pub fn from_decode(error: &DecodeError, protocol: Protocol, invalid: &'static str, action: &str) -> Self {
+        let is_ec2 = protocol == Protocol::Ec2Query;
+        // The code for a value that is not honoured, and for a member.
+        let (value_code, member_code) = match protocol {
+            Protocol::AwsJson => (invalid, invalid),
+            _ => ("InvalidParameterValue", invalid),
         };
-        match (error, protocol) {
-            (DecodeError::Missing { member }, Protocol::Ec2Query) => Self::new(
+        let given =
+            |member: &str| if member.is_empty() { "unknown".to_owned() } else { spelled(protocol, member) };
+        match error {
+            DecodeError::Missing { member } if is_ec2 => Self::new(
                 "MissingParameter",
-                format!("The request must contain the parameter {}", spelled(member)),
+                format!("The request must contain the parameter {}", given(member)),
             ),
-            (
-                DecodeError::Missing { member },
-                Protocol::AwsQuery | Protocol::AwsJson10 | Protocol::RpcV2Cbor,
-            ) => Self::new(
-                "ValidationError",
-                format!(
-                    "1 validation error detected: Value null at '{}' failed to satisfy constraint: Member must not be null",
-                    lower_first(member)
-                ),
-            ),
-            (DecodeError::Missing { member }, Protocol::AwsJson) => Self::new(
-                "InvalidParameterException",
-                format!(
-                    "1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
-                ),
-            ),
-            (DecodeError::Unknown { member }, Protocol::Ec2Query) => Self::new(
+            DecodeError::Missing { member } => {
+                let member = if protocol == Protocol::AwsJson { member.clone() } else { lower_first(member) };
+                Self::new(
+                    member_code,
+                    format!(
+                        "1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
+                    ),
+                )
+            }
+            DecodeError::Unknown { member } if is_ec2 => Self::new(
                 "UnknownParameter",
                 format!(
                     "The parameter {} is not recognized: Landfall does not support it for {action}",
-                    spelled(member)
+                    given(member)
                 ),
             ),
-            (
-                DecodeError::Unknown { member },
-                Protocol::AwsQuery | Protocol::AwsJson10 | Protocol::RpcV2Cbor,
-            ) => Self::new(
-                "ValidationError",
+            DecodeError::Unknown { member } => Self::new(
+                member_code,
                 format!("The parameter {member} is not supported by Landfall for {action}"),
             ),
-            (DecodeError::Unknown { member }, Protocol::AwsJson) => Self::new(
-                "InvalidParameterException",
-                format!("The parameter {member} is not supported by Landfall for {action}"),
+            DecodeError::NotHonoured { member, why } => Self::new(
+                value_code,
+                format!("{}: {why} by Landfall for {action}", spelled(protocol, member)),
             ),
-            (DecodeError::NotHonoured { member, why }, _) => Self::new(
-                if protocol == Protocol::AwsJson {
-                    "InvalidParameterException"
-                } else {
-                    "InvalidParameterValue"
-                },
-                format!("{}: {why} by Landfall for {action}", spelled(member)),
-            ),
-            (DecodeError::Invalid { member, value }, Protocol::Ec2Query) => Self::new(
-                "InvalidParameterValue",
+            // AWS may know the value: a document's client is told the names of what is known here.
+            DecodeError::UnknownValue { member, value, known } if protocol.is_document() => Self::new(
+                value_code,
                 format!(
-                    "Value ({value}) for parameter {} is invalid.",
-                    spelled(member.as_deref().unwrap_or("unknown"))
+                    "{member}: only {} is supported, not '{value}' by Landfall for {action}",
+                    names(known)
                 ),
             ),
-            (DecodeError::Invalid { member, value }, _) => Self::new(
-                if protocol == Protocol::AwsJson { "InvalidParameterException" } else { "ValidationError" },
-                format!("Value '{value}' at '{}' is not valid", member.as_deref().unwrap_or("unknown")),
-            ),
-            (DecodeError::Malformed(why), Protocol::AwsJson | Protocol::AwsJson10 | Protocol::RpcV2Cbor) => {
-                Self::new("SerializationException", why.clone())
+            DecodeError::Invalid { member, value } | DecodeError::UnknownValue { member, value, .. }
+                if is_ec2 =>
+            {
+                Self::new(
+                    "InvalidParameterValue",
+                    format!("Value ({value}) for parameter {} is invalid.", given(member)),
+                )
             }
-            (DecodeError::Malformed(why), _) => Self::new("MalformedQueryString", why.clone()),
+            DecodeError::Invalid { member, value } | DecodeError::UnknownValue { member, value, .. } => {
+                Self::new(member_code, format!("Value '{value}' at '{}' is not valid", given(member)))
+            }
+            malformed @ DecodeError::Malformed { .. } if protocol.is_document() => {
+                Self::new("SerializationException", malformed.to_string())
+            }
+            malformed @ DecodeError::Malformed { .. } => Self::malformed_form(malformed),
         }
     }
+}
+
+/// A member as the client wrote it: the tree's small first letters are Landfall's own where EC2's have capitals.
+fn spelled(protocol: Protocol, member: &str) -> String {
+    match protocol {
+        Protocol::Ec2Query => member.split('.').map(upper_first).collect::<Vec<_>>().join("."),
+        _ => member.to_owned(),
+    }
+}
+
+/// `'EC2' or 'FARGATE'`; `'A', 'B', 'C'`.
+fn names(known: &[&str]) -> String {
+    let joint = if known.len() == 2 { " or " } else { ", " };
+    known.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(joint)
+}
+
+fn upper_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(chars).collect()
 }
 
 fn lower_first(text: &str) -> String {

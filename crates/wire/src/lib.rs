@@ -1,16 +1,16 @@
 //! AWS's protocols and SigV4: bytes to plain serde structs and back. Knows no service.
 //!
-//! awsQuery and ec2Query requests become a [`Tree`] first; one serde deserializer walks it. awsJson is serde_json's, and
-//! CBOR is read as the JSON document that says the same. Responses go through one XML serializer, serde_json or
-//! ciborium. Nothing here does IO.
+//! A request of any protocol becomes a [`Tree`] first; one serde deserializer walks it. Responses go through one XML
+//! serializer, serde_json or ciborium. Nothing here does IO.
 
 mod cbor;
 mod decode;
 mod error;
+mod json;
 mod only_default;
 mod protocol;
+mod shape;
 pub mod sigv4;
-
 mod time;
 mod tree;
 mod xml;

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::cbor;
 use crate::decode::DecodeError;
 use crate::error::ApiError;
+use crate::json;
 use crate::tree::Tree;
 use crate::xml;
 
@@ -71,33 +72,16 @@ impl Input {
     /// # Errors
     /// When a member is missing, unknown or of another form.
     pub fn decode<T: DeserializeOwned>(self) -> Result<T, DecodeError> {
+        self.into_tree()?.decode()
+    }
+
+    fn into_tree(self) -> Result<Tree, DecodeError> {
         match (self.body, self.protocol) {
-            (Body::Tree(tree), _) => tree.decode(),
-            (Body::Document(body), Protocol::RpcV2Cbor) => {
-                let document = cbor::to_json(&body)?;
-                if document.is_array() {
-                    return Err(no_object());
-                }
-                serde_path_to_error::deserialize(document).map_err(|error| DecodeError::from_json(&error))
-            }
-            (Body::Document(body), _) => {
-                let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
-                // serde would take a list for a struct's members in their order.
-                if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-                    return Err(no_object());
-                }
-                let mut json = serde_json::Deserializer::from_slice(body);
-                let request =
-                    serde_path_to_error::deserialize(&mut json).map_err(|e| DecodeError::from_json(&e))?;
-                json.end().map_err(|e| DecodeError::Malformed(e.to_string()))?;
-                Ok(request)
-            }
+            (Body::Tree(tree), _) => Ok(tree),
+            (Body::Document(body), Protocol::RpcV2Cbor) => cbor::read(&body),
+            (Body::Document(body), _) => json::read(&body),
         }
     }
-}
-
-fn no_object() -> DecodeError {
-    DecodeError::Malformed("a list stands where an object is expected".to_owned())
 }
 
 impl Protocol {
@@ -109,6 +93,11 @@ impl Protocol {
             Protocol::AwsJson10 => "application/x-amz-json-1.0",
             Protocol::RpcV2Cbor => "application/cbor",
         }
+    }
+
+    /// Whether requests and responses are documents with types of their own.
+    pub(crate) fn is_document(self) -> bool {
+        matches!(self, Protocol::AwsJson | Protocol::AwsJson10 | Protocol::RpcV2Cbor)
     }
 
     /// Whether errors carry awsQuery's code in a header of their own, beside the name of their shape.

@@ -1,13 +1,13 @@
-//! The request tree of the query protocols, and the serde deserializer that walks it.
+//! A request's body as a tree, whichever protocol it is in; `shape.rs` reads it into a request struct.
 //!
-//! `Tag.1.Key=a&Tag.1.Value=b` becomes a tree by its dots. A list is a branch whose children are numbered, with a
-//! level `member` (or the item's own name) between in awsQuery. Source: the Smithy specifications of the awsQuery
-//! and ec2Query protocols.
+//! A form's `Tag.1.Key=a&Tag.1.Value=b` becomes a tree by its dots. A list is a branch whose children are numbered, with a
+//! level `member` (or the item's own name) between in awsQuery. JSON and CBOR say themselves what is a list and what a
+//! number: `json.rs`, `cbor.rs`. Source: the Smithy specifications of the protocols.
 
 use std::collections::HashMap;
 
-use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
-use serde::forward_to_deserialize_any;
+use serde::de::DeserializeOwned;
+use serde_json::Number;
 
 use crate::decode::DecodeError;
 
@@ -16,13 +16,25 @@ const MOST_PARAMETERS: usize = 5_000;
 /// Deeper than any AWS shape.
 const DEEPEST: usize = 12;
 
-/// A parsed request: a text, or named children in request order.
+/// A parsed request. A form leaves open what its values and structures are, a document does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tree {
-    /// A value.
+    /// A form's value, of whatever type the request struct has there.
     Text(String),
-    /// A structure or a list.
+    /// A form's structure or list: named children in request order.
     Branch(Vec<(String, Tree)>),
+    /// A document's null.
+    Null,
+    /// A document's truth value.
+    Bool(bool),
+    /// A document's number.
+    Number(Number),
+    /// A document's text.
+    String(String),
+    /// A document's list.
+    List(Vec<Tree>),
+    /// A document's object: named members in request order.
+    Object(Vec<(String, Tree)>),
 }
 
 impl Tree {
@@ -50,14 +62,14 @@ impl Tree {
         let mut root = Growing::default();
         for (count, (key, value)) in form_urlencoded::parse(body).enumerate() {
             if count >= MOST_PARAMETERS {
-                return Err(DecodeError::Malformed(format!("more than {MOST_PARAMETERS} parameters")));
+                return Err(DecodeError::malformed(format!("more than {MOST_PARAMETERS} parameters")));
             }
             if key.split('.').count() > DEEPEST {
-                return Err(DecodeError::Malformed(format!("a parameter has more than {DEEPEST} levels")));
+                return Err(DecodeError::malformed(format!("a parameter has more than {DEEPEST} levels")));
             }
             let leaf = key.split('.').fold(&mut root, |node, segment| node.child(&name(segment)));
             if leaf.text.replace(value.into_owned()).is_some() {
-                return Err(DecodeError::Malformed(format!("the parameter {key} is given twice")));
+                return Err(DecodeError::malformed(format!("the parameter {key} is given twice")));
             }
         }
         root.finish("")
@@ -69,7 +81,7 @@ impl Tree {
         let at = children.iter().position(|(key, value)| key == name && matches!(value, Tree::Text(_)))?;
         match children.remove(at).1 {
             Tree::Text(text) => Some(text),
-            Tree::Branch(_) => None,
+            _ => None,
         }
     }
 
@@ -78,31 +90,20 @@ impl Tree {
     /// # Errors
     /// When a member is missing, unknown or of another form.
     pub fn decode<T: DeserializeOwned>(self) -> Result<T, DecodeError> {
-        T::deserialize(self)
+        T::deserialize(self).map_err(|error| *error)
     }
 
-    /// The items of a list, whichever way the protocol spells it: `X.1`, `X.member.1`, `X.Name.1`.
-    fn into_items(self) -> Vec<Tree> {
-        let Tree::Branch(mut children) = self else { return Vec::new() };
-        if let [(name, Tree::Branch(inner))] = children.as_slice()
+    /// The items of a form's list, whichever way the protocol spells it: `X.1`, `X.member.1`, `X.Name.1`.
+    pub(crate) fn items(mut children: Vec<(String, Tree)>) -> Vec<Tree> {
+        if let [(name, Tree::Branch(inner))] = children.as_mut_slice()
             && !is_index(name)
             && !inner.is_empty()
             && inner.iter().all(|(key, _)| is_index(key))
         {
-            return children.remove(0).1.into_items();
+            children = std::mem::take(inner);
         }
         children.sort_by_key(|(key, _)| key.parse::<u32>().unwrap_or(0));
         children.into_iter().map(|(_, item)| item).collect()
-    }
-
-    fn into_text(self) -> Result<String, DecodeError> {
-        match self {
-            Tree::Text(text) => Ok(text),
-            Tree::Branch(children) if children.is_empty() => Ok(String::new()),
-            Tree::Branch(_) => {
-                Err(DecodeError::Malformed("a structure stands where a value is expected".to_owned()))
-            }
-        }
     }
 }
 
@@ -130,7 +131,7 @@ impl Growing {
     fn finish(self, name: &str) -> Result<Tree, DecodeError> {
         match (self.text, self.order.is_empty()) {
             (Some(text), true) => Ok(Tree::Text(text)),
-            (Some(text), false) if !text.is_empty() => Err(DecodeError::Malformed(format!(
+            (Some(text), false) if !text.is_empty() => Err(DecodeError::malformed(format!(
                 "the parameter {name} is a value and a structure at once"
             ))),
             _ => {
@@ -140,117 +141,6 @@ impl Growing {
                 };
                 Ok(Tree::Branch(self.order.into_iter().map(finish).collect::<Result<_, _>>()?))
             }
-        }
-    }
-}
-
-macro_rules! parse_scalars {
-    ($($method:ident => $visit:ident),*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-            let text = self.into_text()?;
-            visitor.$visit(text.parse().map_err(|_| DecodeError::Invalid { member: None, value: text })?)
-        }
-    )*};
-}
-
-impl<'de> Deserializer<'de> for Tree {
-    type Error = DecodeError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self {
-            Tree::Text(text) => visitor.visit_string(text),
-            branch @ Tree::Branch(_) => branch.deserialize_map(visitor),
-        }
-    }
-
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_string(self.into_text()?)
-    }
-
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_string(self.into_text()?)
-    }
-
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_seq(de::value::SeqDeserializer::new(self.into_items().into_iter()))
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let children = match self {
-            Tree::Branch(children) => children,
-            // An empty structure is spelled with a bare name.
-            Tree::Text(text) if text.is_empty() => Vec::new(),
-            Tree::Text(value) => return Err(DecodeError::Invalid { member: None, value }),
-        };
-        visitor.visit_map(Members { rest: children.into_iter(), value: None })
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        self.deserialize_map(visitor)
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        visitor.visit_enum(self.into_text()?.into_deserializer())
-    }
-
-    parse_scalars! {
-        deserialize_bool => visit_bool, deserialize_i32 => visit_i32, deserialize_i64 => visit_i64,
-        deserialize_u16 => visit_u16, deserialize_u32 => visit_u32, deserialize_u64 => visit_u64,
-        deserialize_f64 => visit_f64
-    }
-    forward_to_deserialize_any! {
-        i8 i16 i128 u8 u128 f32 char bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
-    }
-}
-
-impl IntoDeserializer<'_, DecodeError> for Tree {
-    type Deserializer = Tree;
-
-    fn into_deserializer(self) -> Tree {
-        self
-    }
-}
-
-struct Members {
-    rest: std::vec::IntoIter<(String, Tree)>,
-    value: Option<(String, Tree)>,
-}
-
-impl<'de> de::MapAccess<'de> for Members {
-    type Error = DecodeError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
-        let Some((key, value)) = self.rest.next() else { return Ok(None) };
-        self.value = Some((key.clone(), value));
-        seed.deserialize(key.into_deserializer()).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
-        match self.value.take() {
-            Some((name, value)) => seed.deserialize(value).map_err(|error| error.within(&name)),
-            None => Err(de::Error::custom("a value was asked for before its name")),
         }
     }
 }

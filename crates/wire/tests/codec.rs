@@ -75,7 +75,11 @@ fn check<T: DeserializeOwned + Debug>(protocol: Protocol, body: &str, want: &Exp
     };
     let got = match tree.and_then(Input::decode::<T>) {
         Ok(request) => format!("{request:?}"),
-        Err(error) => ApiError::from_decode(&error, protocol, "Act").to_string(),
+        Err(error) => {
+            let code =
+                if protocol == Protocol::AwsJson { "InvalidParameterException" } else { "ValidationError" };
+            ApiError::from_decode(&error, protocol, code, "Act").to_string()
+        }
     };
     want.assert_eq(&got);
 }
@@ -276,7 +280,7 @@ proptest! {
             if let Ok(tree) = parse(&body) {
                 let _ = tree.clone().decode::<CreateRoleRequest>();
                 if let Err(error) = tree.decode::<DescribeVpcsRequest>() {
-                    let _ = ApiError::from_decode(&error, Protocol::Ec2Query, "Act");
+                    let _ = ApiError::from_decode(&error, Protocol::Ec2Query, "InvalidParameterValue", "Act");
                 }
             }
         }
@@ -302,7 +306,9 @@ fn cbor<T: Serialize>(value: &T) -> Bytes {
 fn check_cbor(body: Bytes, want: &Expect) {
     let got = match Input::document(Protocol::RpcV2Cbor, body).decode::<Point>() {
         Ok(request) => format!("{request:?}"),
-        Err(error) => ApiError::from_decode(&error, Protocol::RpcV2Cbor, "Act").to_string(),
+        Err(error) => {
+            ApiError::from_decode(&error, Protocol::RpcV2Cbor, "ValidationError", "Act").to_string()
+        }
     };
     want.assert_eq(&got);
 }

@@ -173,11 +173,11 @@ fn values_are_texts_or_bytes_and_not_both() {
             "InvalidParameterException",
         ),
         ("CreateSecret", json!({"Name": "a b"}), "ValidationException"),
-        ("CreateSecret", json!({"Name": "k", "KmsKeyId": "alias/mine"}), "InvalidParameterException"),
+        ("CreateSecret", json!({"Name": "k", "KmsKeyId": "alias/mine"}), "ValidationException"),
         (
             "CreateSecret",
             json!({"Name": "k", "AddReplicaRegions": [{"Region": "us-east-1"}]}),
-            "InvalidParameterException",
+            "ValidationException",
         ),
         ("RotateSecret", json!({"SecretId": "s"}), "UnknownOperationException"),
         ("ReplicateSecretToRegions", json!({"SecretId": "s"}), "UnknownOperationException"),

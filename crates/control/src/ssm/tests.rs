@@ -138,8 +138,8 @@ fn values_have_limits_and_patterns() {
         (json!({"Tags": [{"Key": "a", "Value": "b"}]}), "ValidationException"),
         (json!({"Type": null}), "ValidationException"),
         (json!({"KeyId": "alias/aws/ssm"}), "ValidationException"),
-        (json!({"Policies": "[{}]"}), "InvalidParameterException"),
-        (json!({"DataType": "aws:ec2:image"}), "InvalidParameterException"),
+        (json!({"Policies": "[{}]"}), "ValidationException"),
+        (json!({"DataType": "aws:ec2:image"}), "ValidationException"),
         (json!({"Name": "/aws/n"}), "AccessDeniedException"),
     ] {
         assert_eq!(refused(&fixture, "PutParameter", put(members.clone())).0, code, "{members}");
