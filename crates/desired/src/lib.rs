@@ -31,8 +31,8 @@ pub use observed::{
 };
 pub use task::{
     Container, ContainerHealthCheck, Dependency, DependencyCondition, Dns, ImageReference, LinuxParameters,
-    LogDestination, LogMode, PullIdentity, RoleSession, Secret, Task, TaskMetadata, Tmpfs, VolumeMount,
-    tasks_cgroup,
+    LogDestination, LogMode, PullIdentity, RestartPolicy, RoleSession, Secret, Task, TaskMetadata, Tmpfs,
+    VolumeMount, tasks_cgroup,
 };
 pub use usage::{GroupUsage, LoadBalancerUsage, NodeUsage, TaskUsage, Usage};
 pub use vpc::{

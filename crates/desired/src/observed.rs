@@ -111,7 +111,10 @@ pub struct ContainerStatus {
     pub reason: Option<String>,
     /// Whether its process runs.
     pub running: bool,
-    /// When it was made, when its process began, and when it ended.
+    /// How often it was started again in its place.
+    #[serde(default)]
+    pub restarts: u32,
+    /// When it was made, when its process began, the last one if it was started again, and when it ended.
     #[serde(default)]
     pub created_at: Option<Timestamp>,
     /// See `created_at`.

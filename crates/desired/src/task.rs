@@ -114,6 +114,9 @@ pub struct Container {
     /// How long what this container's dependents wait for may take. None: ECS's own limit.
     #[serde(default)]
     pub start_timeout: Option<Duration>,
+    /// When it is started again in its place although the task goes on. None: never.
+    #[serde(default)]
+    pub restart_policy: Option<RestartPolicy>,
     /// How its health is found out. None: nobody asks.
     #[serde(default)]
     pub health_check: Option<ContainerHealthCheck>,
@@ -164,6 +167,15 @@ pub enum DependencyCondition {
     Success,
     /// Its health check has succeeded.
     Healthy,
+}
+
+/// A container that ends by itself is started again in its place ("ContainerRestartPolicy").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartPolicy {
+    /// Exit codes with which it stays ended.
+    pub ignored_exit_codes: Vec<i32>,
+    /// How long it must have run since it was last started.
+    pub attempt_period: Duration,
 }
 
 /// A container's own health check ("HealthCheck").

@@ -114,7 +114,8 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    fn new(dir: &Path, container: &str) -> Self {
+    /// Where they are.
+    pub(crate) fn new(dir: &Path, container: &str) -> Self {
         let folder = containers_folder(dir).join(container);
         Self {
             rootfs: folder.join("rootfs"),
@@ -136,6 +137,13 @@ impl Bundle {
         let lower: Vec<PathBuf> = layers.iter().rev().cloned().collect();
         mount::overlay(&mount::Overlay { lower: &lower, upper: &upper, work: &work }, &bundle.rootfs)?;
         Ok(bundle)
+    }
+
+    /// Forgets the container that ran here, so that another one of its name can be made in the same root file system.
+    pub(crate) fn forget(&self) -> Result<()> {
+        std::fs::remove_dir_all(&self.runtime)
+            .and_then(|()| std::fs::create_dir(&self.runtime))
+            .map_err(Error::file(&self.runtime))
     }
 
     /// Writes the files that name the container and its DNS server.

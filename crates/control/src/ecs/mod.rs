@@ -25,7 +25,7 @@ use store::{TableDef, table};
 use types::{AccountId, Arn, Region};
 use wire::ApiError;
 
-pub use container_definition::{ContainerDefinition, PortMapping, TransportProtocol};
+pub use container_definition::{ContainerDefinition, PortMapping, RestartPolicy, TransportProtocol};
 pub use network::{AssignPublicIp, Network};
 pub use tag::Tags;
 

@@ -13,9 +13,9 @@ use super::task_metadata;
 use crate::Settings;
 use crate::ec2::dhcp_options;
 use crate::ec2::vpc::Vpc;
-use crate::ecs::ContainerDefinition;
 use crate::ecs::task::{Task, found_by_id};
 use crate::ecs::task_definition::{self, TaskDefinition};
+use crate::ecs::{ContainerDefinition, RestartPolicy};
 
 /// From SIGTERM to SIGKILL when the container definition does not say ("stopTimeout").
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -103,6 +103,7 @@ fn containers(settings: &Settings, task: &Task, definition: &TaskDefinition) -> 
                 .collect(),
             depends_on: dependencies(container),
             start_timeout: container.start_timeout.map(|seconds| Duration::from_secs(seconds.into())),
+            restart_policy: container.restart_policy.as_ref().and_then(RestartPolicy::desired),
             health_check: health_check(container),
             linux: linux_parameters(container),
             mounts: mounts(container, definition),

@@ -133,6 +133,8 @@ pub(crate) struct ContainerDocument<'a> {
     networks: [Network<'a>; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshotter: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restart_count: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -274,6 +276,10 @@ impl<'a> Paper<'a> {
                 .and_then(|arn| self.v4(arn)),
             networks: [self.network()],
             snapshotter: self.v4("overlayfs"),
+            restart_count: container
+                .restart_policy
+                .as_ref()
+                .and_then(|_| self.v4(status.map_or(0, |status| status.restarts))),
         }
     }
 
@@ -615,6 +621,23 @@ pub(crate) mod tests {
               ]
             }"#]],
         );
+    }
+
+    #[test]
+    fn only_version_4_counts_the_restarts_of_a_container_that_may_have_some() {
+        let (mut task, mut status) = (task("a", 9), status());
+        let count = |task: &Task, status: &TaskStatus, version| {
+            let paper = Paper { task, status: Some(status), dns_servers: &[], version };
+            serde_json::to_value(paper.container(&task.containers[0])).unwrap().get("RestartCount").cloned()
+        };
+        assert_eq!(count(&task, &status, Version::V4), None);
+        let attempt_period = Duration::from_secs(60);
+        task.containers[0].restart_policy =
+            Some(desired::RestartPolicy { ignored_exit_codes: Vec::new(), attempt_period });
+        assert_eq!(count(&task, &status, Version::V4), Some(0.into()));
+        status.containers.get_mut("app").unwrap().restarts = 2;
+        assert_eq!(count(&task, &status, Version::V4), Some(2.into()));
+        assert_eq!(count(&task, &status, Version::V3), None);
     }
 
     #[test]

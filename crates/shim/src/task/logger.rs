@@ -21,7 +21,7 @@ const FLUSH: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(super) struct Logger {
     helper: Option<Helper>,
-    /// Where containers that are not started yet will write, by name.
+    /// Where containers that have not ended write, by name.
     sinks: BTreeMap<String, Sink>,
     /// The helper's ends, until it has opened them.
     readers: Vec<std::io::PipeReader>,
@@ -29,8 +29,13 @@ pub(super) struct Logger {
 
 impl Logger {
     /// Where a container that is started writes.
-    pub(super) fn sink(&mut self, container: &str) -> Option<Sink> {
-        self.sinks.remove(container)
+    pub(super) fn sink(&self, container: &str) -> Option<Sink> {
+        self.sinks.get(container).cloned()
+    }
+
+    /// A container has ended and is not started again: what it said is all.
+    pub(super) fn close(&mut self, container: &str) {
+        self.sinks.remove(container);
     }
 
     /// What its reports can be read from.

@@ -4,6 +4,7 @@ mod health;
 mod images;
 mod logger;
 mod order;
+mod restart;
 mod secrets;
 mod start;
 
@@ -78,6 +79,7 @@ pub fn run(dir: &Path, state: &Path) -> Result<()> {
             status,
             published: None,
             waiting: Vec::new(),
+            restarting: BTreeMap::new(),
             events: &mut events,
             running,
             early,
@@ -110,6 +112,8 @@ struct Shim<'a> {
     published: Option<TaskStatus>,
     /// The containers that are not started yet.
     waiting: Vec<Container>,
+    /// The containers that have ended and are started again, by name, and how they have.
+    restarting: BTreeMap<String, End>,
     events: &'a mut Events,
     /// The containers whose first process lives, by name.
     running: BTreeMap<String, Running>,
@@ -125,7 +129,6 @@ struct Shim<'a> {
 
 struct Running {
     pid: Pid,
-    essential: bool,
     stop_signal: Signal,
     stop_timeout: Duration,
     /// Whether the stop signal was sent.
@@ -140,6 +143,15 @@ struct Running {
     checks: Option<Checks>,
     /// Closed when both streams have ended.
     output: Receiver<()>,
+    /// How many of its control group's processes had been killed for memory when it was started.
+    oom_kills: u64,
+}
+
+/// How a container has ended.
+struct End {
+    code: i32,
+    at: Timestamp,
+    reason: Option<String>,
 }
 
 impl Running {
@@ -224,11 +236,12 @@ impl Shim<'_> {
             if !self.stop {
                 self.start_ready(program, images);
             }
+            self.restart(program, images);
             if self.stop {
                 self.waiting.clear();
                 self.tell_to_end();
             }
-            if self.running.is_empty() && self.waiting.is_empty() {
+            if self.running.is_empty() && self.waiting.is_empty() && self.restarting.is_empty() {
                 return Ok(());
             }
             self.check_health(program);
@@ -412,24 +425,44 @@ impl Shim<'_> {
         running.checks.iter_mut().for_each(Checks::kill);
         // With its first process all others of the container have ended, so the pipes close now.
         let _ = running.output.recv_timeout(LAST_OUTPUT);
-        let kills = resources::container_cgroup(self.state, self.task.id.as_str(), &name)
+        let oom = child.code == 128 + Signal::SIGKILL as i32 && self.oom_kills(&name) > running.oom_kills;
+        let reason = oom.then(|| "OutOfMemoryError: Container killed due to memory usage".to_owned());
+        let end = End { code: child.code, at: Timestamp::now(), reason };
+        let policy = self.container(&name).and_then(|container| container.restart_policy.as_ref());
+        if !self.stop && restart::is_due(policy, end.code, running.started.elapsed()) {
+            self.restarting.insert(name, end);
+        } else {
+            self.end(&name, end);
+        }
+    }
+
+    /// A container has ended for good.
+    fn end(&mut self, name: &str, end: End) {
+        self.logger.close(name);
+        if let Some(status) = self.status.containers.get_mut(name) {
+            status.running = false;
+            status.exit_code = Some(end.code);
+            status.finished_at = Some(end.at);
+            status.reason = end.reason;
+        }
+        if self.container(name).is_some_and(|container| container.essential) {
+            self.status.execution_stopped_at.get_or_insert(Timestamp::now());
+            self.stop = true;
+        }
+    }
+
+    fn container(&self, name: &str) -> Option<&Container> {
+        self.task.containers.iter().find(|container| container.name == name)
+    }
+
+    /// How many of a container's processes were killed for memory so far.
+    fn oom_kills(&self, name: &str) -> u64 {
+        resources::container_cgroup(self.state, self.task.id.as_str(), name)
             .and_then(|group| Ok(group.oom_kills()?))
             .unwrap_or_else(|error| {
                 complain(&error.to_string());
                 0
-            });
-        if let Some(status) = self.status.containers.get_mut(&name) {
-            status.running = false;
-            status.exit_code = Some(child.code);
-            status.finished_at = Some(Timestamp::now());
-            if child.code == 128 + Signal::SIGKILL as i32 && kills > 0 {
-                status.reason = Some("OutOfMemoryError: Container killed due to memory usage".to_owned());
-            }
-        }
-        if running.essential {
-            self.status.execution_stopped_at.get_or_insert(Timestamp::now());
-            self.stop = true;
-        }
+            })
     }
 }
 

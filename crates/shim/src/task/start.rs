@@ -29,26 +29,47 @@ impl Shim<'_> {
         container: &Container,
         image: &Pulled,
     ) -> Result<(), String> {
-        let say =
-            |error: &dyn std::fmt::Display| format!("failed to create new container runtime task: {error}");
         let well_named = |name: &str| {
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         };
         if !well_named(&container.name) {
             return Err(format!("a container cannot be named '{}'", container.name.escape_default()));
         }
-        let created_at = Timestamp::now();
         let layers: Vec<_> = image.layers.iter().map(|layer| pull::snapshot(self.state, layer)).collect();
-        let bundle = resources::Bundle::mount(self.dir, &container.name, &layers).map_err(|e| say(&e))?;
+        let bundle =
+            resources::Bundle::mount(self.dir, &container.name, &layers).map_err(|e| not_created(&e))?;
         volume::fill(self.dir, &container.mounts, &image.config.volumes, &bundle.rootfs)
-            .map_err(|e| say(&e))?;
+            .map_err(|e| not_created(&e))?;
         let hostname = hostname(image.address, &self.task.pull.region);
-        bundle.name(&hostname, image.address, &self.task.dns).map_err(|e| say(&e))?;
-        let log = Log::open(self.dir, &container.name).map_err(|e| say(&e))?;
-        let (stdout, out) = std::io::pipe().map_err(|e| say(&e))?;
-        let (stderr, err) = std::io::pipe().map_err(|e| say(&e))?;
+        bundle.name(&hostname, image.address, &self.task.dns).map_err(|e| not_created(&e))?;
+        self.launch(program, container, image, bundle)
+    }
+
+    /// Starts a container that has ended in the root file system that it has left.
+    pub(super) fn start_again(
+        &mut self,
+        program: &SealedSelf,
+        container: &Container,
+        image: &Pulled,
+    ) -> Result<(), String> {
+        let bundle = resources::Bundle::new(self.dir, &container.name);
+        bundle.forget().map_err(|e| not_created(&e))?;
+        self.launch(program, container, image, bundle)
+    }
+
+    fn launch(
+        &mut self,
+        program: &SealedSelf,
+        container: &Container,
+        image: &Pulled,
+        bundle: resources::Bundle,
+    ) -> Result<(), String> {
+        let created_at = Timestamp::now();
+        let log = Log::open(self.dir, &container.name).map_err(|e| not_created(&e))?;
+        let (stdout, out) = std::io::pipe().map_err(|e| not_created(&e))?;
+        let (stderr, err) = std::io::pipe().map_err(|e| not_created(&e))?;
         let group = resources::container_cgroup(self.state, self.task.id.as_str(), &container.name)
-            .map_err(|e| say(&e))?;
+            .map_err(|e| not_created(&e))?;
         let job = create::Job {
             container: Container {
                 environment: aws::environment(&self.task, container),
@@ -63,13 +84,14 @@ impl Shim<'_> {
             bundle: bundle.folder,
             network: self.state.join("netns").join(self.task.interface.as_str()),
             cgroup: group.oci_path(),
-            hostname,
+            hostname: hostname(image.address, &self.task.pull.region),
             authority: self.task.pull.ca_certificate.clone(),
         };
+        let oom_kills = self.oom_kills(&container.name);
         let helper = Helper::start(program, CREATE, self.dir, &job, Some((out.into(), err.into())))
-            .map_err(|e| say(&e))?;
+            .map_err(|e| not_created(&e))?;
         let sink = self.logger.sink(&container.name);
-        let output = pump(stdout, stderr, &log, sink.as_ref()).map_err(|e| say(&e))?;
+        let output = pump(stdout, stderr, &log, sink.as_ref()).map_err(|e| not_created(&e))?;
         let pid = self.await_exec(helper).map_err(|why| {
             format!(
                 "failed to create new container runtime task: failed to create shim task: OCI runtime create failed: \
@@ -78,7 +100,6 @@ impl Shim<'_> {
         })?;
         let running = Running {
             pid,
-            essential: container.essential,
             stop_signal: image.config.stop_signal(),
             stop_timeout: container.stop_timeout,
             kill_at: None,
@@ -87,12 +108,17 @@ impl Shim<'_> {
             patience: container.start_timeout.unwrap_or(START_TIMEOUT),
             checks: container.health_check.clone().map(Checks::new),
             output,
+            oom_kills,
         };
         self.running.insert(container.name.clone(), running);
         if let Some(status) = self.status.containers.get_mut(&container.name) {
-            status.runtime_id = random_hex(32) + &random_hex(32);
+            if status.runtime_id.is_empty() {
+                status.runtime_id = random_hex(32) + &random_hex(32);
+                status.created_at = Some(created_at);
+            } else {
+                status.restarts += 1;
+            }
             status.running = true;
-            status.created_at = Some(created_at);
             status.started_at = Some(Timestamp::now());
             status.health = container.health_check.as_ref().map(|_| ContainerHealth {
                 status: ContainerHealthStatus::Unknown,
@@ -139,6 +165,11 @@ impl Shim<'_> {
             }
         }
     }
+}
+
+/// containerd's words for a container that could not be made.
+fn not_created(error: &dyn std::fmt::Display) -> String {
+    format!("failed to create new container runtime task: {error}")
 }
 
 /// Fargate's name for a task: its address in the region's internal domain.

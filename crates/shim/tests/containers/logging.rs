@@ -7,9 +7,9 @@ use desired::{Container, LogDestination, LogMode, PullIdentity, Task, TaskStatus
 use crate::support::registry::{LOGS, REGION};
 use crate::support::{PATIENCE, World, container, only, part, pause};
 
-const NON_BLOCKING: LogMode = LogMode::NonBlocking { max_buffer: 10 << 20 };
+pub(crate) const NON_BLOCKING: LogMode = LogMode::NonBlocking { max_buffer: 10 << 20 };
 
-fn logged(arguments: &[&str], mode: LogMode) -> Container {
+pub(crate) fn logged(arguments: &[&str], mode: LogMode) -> Container {
     let log = LogDestination {
         region: REGION.to_owned(),
         group: "/app".to_owned(),
@@ -21,13 +21,13 @@ fn logged(arguments: &[&str], mode: LogMode) -> Container {
     Container { log: Some(log), ..container("app", arguments) }
 }
 
-fn messages(world: &World) -> Vec<String> {
+pub(crate) fn messages(world: &World) -> Vec<String> {
     let content = world.registry.content.lock().unwrap();
     assert!(content.log_events.iter().all(|(stream, _)| stream == "ecs/app/1"));
     content.log_events.iter().map(|(_, message)| message.clone()).collect()
 }
 
-fn wait_for(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "never {what}");

@@ -12,6 +12,7 @@ mod life;
 mod logging;
 mod order;
 mod pulling;
+mod restart;
 mod secrets;
 mod shell;
 #[allow(unreachable_pub, reason = "a module of tests has no public")]

@@ -154,6 +154,9 @@ pub(crate) fn check(
         if let Some(health) = &container.health_check {
             health_check(&container.name, health)?;
         }
+        if let Some(policy) = &container.restart_policy {
+            policy.check(&container.name)?;
+        }
         if let Some(configuration) = &container.log_configuration {
             log::check(configuration)?;
         }

@@ -4,6 +4,7 @@ mod check;
 mod log;
 mod members;
 mod refused;
+mod restart_policy;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ pub use members::{
 };
 pub use refused::Given;
 pub(crate) use refused::not_on_fargate;
+pub use restart_policy::RestartPolicy;
 
 wire::documented_default!(
     /// Tags are resolved at each task's start.
@@ -152,9 +154,9 @@ pub struct ContainerDefinition {
     /// Refused.
     #[serde(default, skip_serializing)]
     pub repository_credentials: Given,
-    /// Not honoured.
-    #[serde(default, skip_serializing)]
-    pub restart_policy: OnlyDefault<Empty>,
+    /// When it is started again without a new task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_policy: Option<RestartPolicy>,
     /// Refused.
     #[serde(default, skip_serializing)]
     pub firelens_configuration: Given,

@@ -32,6 +32,7 @@ fn what_a_container_definition_says_is_printed_again() {
         "entryPoint": ["/bin/sh", "-c"], "command": ["true"], "environment": [{"name": "A", "value": "b"}],
         "workingDirectory": "/srv", "user": "1000:1000", "readonlyRootFilesystem": true,
         "ulimits": [{"name": "nofile", "softLimit": 10, "hardLimit": 20}], "stopTimeout": 5,
+        "restartPolicy": {"enabled": true, "ignoredExitCodes": [0, 143], "restartAttemptPeriod": 180},
         "startTimeout": 60, "dependsOn": [{"containerName": "aside", "condition": "HEALTHY"}],
         "healthCheck": {"command": ["CMD", "true"], "interval": 30, "timeout": 5, "retries": 3, "startPeriod": 10},
         "linuxParameters": {"capabilities": {"add": ["SYS_PTRACE"], "drop": ["ALL"]}, "initProcessEnabled": true,
@@ -49,6 +50,7 @@ fn what_a_container_definition_says_is_printed_again() {
         "healthCheck": {"command": ["CMD-SHELL", "true"], "interval": 5, "timeout": 2, "retries": 1},
         "linuxParameters": {"capabilities": {"drop": ["NET_RAW"]}, "tmpfs": []}, "dockerLabels": {},
         "mountPoints": [{"sourceVolume": "data", "containerPath": "/in"}], "volumesFrom": [], "systemControls": [],
+        "restartPolicy": {"enabled": true},
     });
     let request = with(&world.definition(""), "/containerDefinitions", json!([container, aside]));
     let request = with(&request, "/tags", json!([{"key": "team", "value": "a"}]));

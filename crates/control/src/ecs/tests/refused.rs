@@ -285,6 +285,16 @@ fn what_fargate_refuses_of_a_container_is_refused_in_ecs_s_words() {
             json!([{"containerName": "b", "condition": "START"}]),
             "Cannot depend on container + 'b' because it does not exist",
         ),
+        (
+            "restartPolicy",
+            json!({"enabled": true, "restartAttemptPeriod": 59}),
+            "Invalid 'restartPolicy' setting for container 'app': restartAttemptPeriod must be from 60 to 1800 seconds.",
+        ),
+        (
+            "restartPolicy",
+            json!({"enabled": true, "ignoredExitCodes": vec![0; 51]}),
+            "Invalid 'restartPolicy' setting for container 'app': ignoredExitCodes must have at most 50 exit codes.",
+        ),
         ("interactive", json!(true), "Landfall does not support interactive (container 'app')"),
         ("pseudoTerminal", json!(true), "Landfall does not support pseudoTerminal (container 'app')"),
         (

@@ -81,6 +81,18 @@ fn main() {
         "has" => std::process::exit(i32::from(std::env::var(argument(2)).as_deref() != Ok(argument(3)))),
         // Exit code 0 when the file is there.
         "exists" => std::process::exit(i32::from(!std::path::Path::new(argument(2)).exists())),
+        // The first time: makes the file, waits so many milliseconds, and ends with the code. Then it stays.
+        "again" => {
+            if !std::path::Path::new(argument(2)).exists() {
+                std::fs::write(argument(2), "").unwrap();
+                println!("first");
+                std::thread::sleep(std::time::Duration::from_millis(argument(3).parse().unwrap()));
+                std::process::exit(argument(4).parse().unwrap());
+            }
+            println!("again");
+            unsafe { signal(SIGTERM, on_term as *const () as usize) };
+            forever()
+        }
         "forever" => forever(),
         "trap" => {
             unsafe { signal(SIGTERM, on_term as *const () as usize) };
