@@ -37,6 +37,9 @@ pub struct Task {
     /// The task's volumes, empty folders that its containers share and that go with it, by name.
     #[serde(default)]
     pub volumes: Vec<String>,
+    /// Whether its containers see each other's processes (`pidMode` is `task`): they are in one PID namespace.
+    #[serde(default)]
+    pub shares_processes: bool,
     /// How much its containers may write in all, in GiB. 0: no limit.
     #[serde(default)]
     pub ephemeral_storage: u32,

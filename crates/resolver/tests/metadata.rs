@@ -190,6 +190,7 @@ fn task(vpc: &str, last: u8) -> Task {
             expires_at: Timestamp::now().plus(Duration::from_secs(3600)),
         }),
         volumes: Vec::new(),
+        shares_processes: false,
         ephemeral_storage: 0,
         metadata: TaskMetadata {
             address: Some(address(last)),

@@ -44,6 +44,8 @@ pub(crate) struct Job {
     pub(crate) volumes: PathBuf,
     /// The task's network namespace.
     pub(crate) network: PathBuf,
+    /// The task's PID namespace, when its containers share one.
+    pub(crate) processes: Option<PathBuf>,
     /// The container's control group, as OCI names it.
     pub(crate) cgroup: PathBuf,
     pub(crate) hostname: String,
@@ -64,6 +66,7 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
         etc: &job.etc,
         volumes: &job.volumes,
         network: &job.network,
+        processes: job.processes.as_deref(),
         cgroup: job.cgroup.clone(),
         hostname: &job.hostname,
         counts_swap: std::fs::exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").unwrap_or(false),

@@ -61,12 +61,8 @@ impl Executor for Tied {
 impl Tied {
     /// Becomes the container's program; returns only with the reason why not.
     fn replace(&self, spec: &Spec) -> String {
-        // Last of all, because a change of user clears it.
-        if let Err(errno) = prctl::set_pdeathsig(Signal::SIGKILL) {
-            return format!("tie the container to its shim: {}", words(errno));
-        }
-        if self.is_orphan() {
-            return "the shim has ended".to_owned();
+        if let Err(why) = tie(&self.shim) {
+            return why;
         }
         let (arguments, path) = asked(spec);
         let program = match arguments.first().map(|program| find(program, &path)) {
@@ -104,13 +100,20 @@ impl Tied {
             Ok(never) => match never {},
         }
     }
+}
 
-    /// Whether the shim died before the kernel was told to let this process die with it.
-    fn is_orphan(&self) -> bool {
-        let mut fds = [PollFd::new(self.shim.as_fd(), PollFlags::empty())];
-        let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
-        let asked = poll(&mut fds, PollTimeout::ZERO);
-        asked.is_err() || fds[0].revents().is_some_and(|events| events.intersects(gone))
+/// Has the kernel kill this process when the shim ends. Last of all, because a change of user clears it.
+pub(crate) fn tie(shim: &UnixStream) -> Result<(), String> {
+    if let Err(errno) = prctl::set_pdeathsig(Signal::SIGKILL) {
+        return Err(format!("tie the container to its shim: {}", words(errno)));
+    }
+    // The shim may have died before the kernel was told.
+    let mut fds = [PollFd::new(shim.as_fd(), PollFlags::empty())];
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
+    let asked = poll(&mut fds, PollTimeout::ZERO);
+    match asked.is_err() || fds[0].revents().is_some_and(|events| events.intersects(gone)) {
+        true => Err("the shim has ended".to_owned()),
+        false => Ok(()),
     }
 }
 

@@ -24,7 +24,7 @@ use sys::process::SealedSelf;
 
 use crate::pull::Pulled;
 use crate::secrets::Values;
-use crate::{awslogs, create, exec, pull, resources, secrets};
+use crate::{awslogs, create, exec, pause, pull, resources, secrets};
 
 /// The longest job or report, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -37,6 +37,9 @@ pub(crate) const SECRETS: &str = "__secrets";
 pub(crate) const LOGS: &str = "__logs";
 /// The name of the helper that makes containers.
 pub(crate) const CREATE: &str = "__create";
+
+/// The name of the helper that makes the PID namespace that a task's containers share.
+pub(crate) const PAUSE: &str = "__pause";
 
 /// The name of the helper that starts a further process in a container.
 pub(crate) const EXEC: &str = "__exec";
@@ -175,6 +178,7 @@ pub fn helper_main(mut arguments: impl Iterator<Item = String>) -> Option<ExitCo
         SECRETS => work::<secrets::Job>(|job, _| secrets::main(&job)),
         LOGS => work::<awslogs::Job>(|job, shim| awslogs::main(&job, shim)),
         CREATE => work::<create::Job>(|job, shim| create::main(&job, shim)),
+        PAUSE => work::<pause::Job>(|job, shim| pause::main(&job, shim)),
         EXEC => work::<exec::Job>(|job, shim| exec::main(&job, shim)),
         _ => return None,
     };

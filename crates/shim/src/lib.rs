@@ -18,6 +18,7 @@ mod exec;
 mod executor;
 mod helper;
 pub mod logs;
+mod pause;
 mod pull;
 mod record;
 mod resources;

@@ -14,7 +14,7 @@ use sys::mount;
 use crate::{Error, Result, volume};
 
 /// After SIGKILL, processes end at once; only a hung file system holds one this long.
-const KILL_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The control group of all tasks of a state folder (see [`desired::tasks_cgroup`]). No shim removes it.
 ///

@@ -34,6 +34,8 @@ pub(crate) struct Input<'a> {
     /// The folder with the task's volumes, each a folder of its name.
     pub(crate) volumes: &'a Path,
     pub(crate) network: &'a Path,
+    /// The PID namespace that it shares. None: it has its own.
+    pub(crate) processes: Option<&'a Path>,
     /// The control group's path below the mounts.
     pub(crate) cgroup: PathBuf,
     pub(crate) hostname: &'a str,
@@ -173,12 +175,20 @@ fn mounts(input: &Input<'_>) -> Result<Vec<Mount>, OciSpecError> {
     Ok(mounts)
 }
 
-fn namespaces(network: &Path) -> Result<Vec<LinuxNamespace>, OciSpecError> {
+/// A container's namespaces: its own, but for the network and, when it is given one, that of processes.
+pub(crate) fn namespaces(
+    network: &Path,
+    processes: Option<&Path>,
+) -> Result<Vec<LinuxNamespace>, OciSpecError> {
     use LinuxNamespaceType as T;
-    let own =
-        [T::Pid, T::Ipc, T::Uts, T::Mount, T::Cgroup].map(|kind| LinuxNamespaceBuilder::default().typ(kind));
-    let shared = LinuxNamespaceBuilder::default().typ(T::Network).path(network);
-    own.into_iter().chain([shared]).map(LinuxNamespaceBuilder::build).collect()
+    let kind = |kind| LinuxNamespaceBuilder::default().typ(kind);
+    let own = [T::Ipc, T::Uts, T::Mount, T::Cgroup].map(kind);
+    let processes = match processes {
+        Some(path) => kind(T::Pid).path(path),
+        None => kind(T::Pid),
+    };
+    let shared = kind(T::Network).path(network);
+    own.into_iter().chain([processes, shared]).map(LinuxNamespaceBuilder::build).collect()
 }
 
 /// The whole spec, or in words for a person why there is none.
@@ -239,7 +249,7 @@ fn assemble(
     }
     let controls = container.system_controls.clone().into_iter();
     let linux = LinuxBuilder::default()
-        .namespaces(namespaces(input.network)?)
+        .namespaces(namespaces(input.network, input.processes)?)
         .resources(resources.build()?)
         .cgroups_path(&input.cgroup)
         .sysctl(controls.collect::<HashMap<_, _>>())
@@ -309,6 +319,7 @@ pub(crate) mod tests {
             etc: Path::new("/e"),
             volumes: Path::new("/v"),
             network: Path::new("/n"),
+            processes: None,
             cgroup: "/landfall-0/t/app".into(),
             hostname: "ip-10-0-0-9",
             counts_swap: true,

@@ -174,6 +174,23 @@ pub fn split_off_init() -> Result<()> {
     }
 }
 
+/// The rest of the life of a process that is the first one of a PID namespace and does nothing but collect whoever ends
+/// there: SIGKILL from outside ends it, and the namespace with it. It gives up every descriptor but the standard ones.
+///
+/// Only for a process of a single thread.
+pub fn collect_for_ever() -> ! {
+    let mut all = SigSet::empty();
+    all.extend(Signal::iterator());
+    // Nobody is left to hear of a failure; a signal that is not blocked does nothing to a first process either.
+    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), None);
+    // SAFETY: plain numbers go in; this process uses no descriptor from here on.
+    let _ = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+    loop {
+        let _ = all.wait();
+        let _ = reap();
+    }
+}
+
 /// The life of an init process; gives the exit code of its child.
 fn init(child: Pid, signals: &SigSet) -> i32 {
     loop {

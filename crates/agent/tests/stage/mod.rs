@@ -338,6 +338,7 @@ pub fn task(generation: u64) -> Part {
         },
         role: None,
         volumes: Vec::new(),
+        shares_processes: false,
         ephemeral_storage: 0,
         metadata: desired::TaskMetadata::default(),
         stop: false,

@@ -14,7 +14,7 @@ use crate::Settings;
 use crate::ec2::dhcp_options;
 use crate::ec2::vpc::Vpc;
 use crate::ecs::task::{Task, found_by_id};
-use crate::ecs::task_definition::{self, TaskDefinition};
+use crate::ecs::task_definition::{self, PidMode, TaskDefinition};
 use crate::ecs::{ContainerDefinition, RestartPolicy};
 
 /// From SIGTERM to SIGKILL when the container definition does not say ("stopTimeout").
@@ -48,6 +48,7 @@ pub fn project(rows: &Snapshot, settings: &Settings, id: &TaskId) -> Option<desi
         },
         role: task_metadata::role(&task),
         volumes: definition.volumes.iter().map(|volume| volume.name.clone()).collect(),
+        shares_processes: definition.pid_mode == Some(PidMode::Task),
         ephemeral_storage: task.ephemeral_storage,
         metadata: task_metadata::metadata(rows, &task, &definition),
         stop: task.stop,

@@ -417,6 +417,7 @@ pub(crate) mod tests {
                 expires_at: Timestamp::from_millis(1_795_376_700_000),
             }),
             volumes: Vec::new(),
+            shares_processes: false,
             ephemeral_storage: 0,
             metadata: TaskMetadata {
                 cluster: format!("{ecs}:cluster/shop"),

@@ -84,6 +84,7 @@ pub fn run(dir: &Path, state: &Path) -> Result<()> {
             running,
             early,
             logger: Logger::default(),
+            pause: None,
             stop,
             secrets: Values::default(),
         };
@@ -121,6 +122,8 @@ struct Shim<'a> {
     early: BTreeMap<Pid, i32>,
     /// The log driver.
     logger: Logger,
+    /// The first process of the PID namespace that the containers share, if they do.
+    pause: Option<Pid>,
     /// Whether the task shall end.
     stop: bool,
     /// The values of its containers' secrets, by where they are from.
@@ -226,6 +229,11 @@ impl Shim<'_> {
             .and_then(|group| Ok(group.create(&resources::limits(&self.task))?))
             .and_then(|()| volume::make(self.dir, &self.task.volumes))
             .map_err(|error| Halt::Failed(format!("CannotStartContainerError: {error}")))?;
+        if self.task.shares_processes {
+            self.start_pause(&program).map_err(|why| {
+                Halt::Failed(format!("CannotStartContainerError: ResourceInitializationError: {why}"))
+            })?;
+        }
         self.waiting = self.task.containers.clone();
         Ok((program, images))
     }
@@ -423,6 +431,13 @@ impl Shim<'_> {
             return;
         };
         running.checks.iter_mut().for_each(Checks::kill);
+        if self.pause.is_some() {
+            // No namespace takes the container's other processes with the first one.
+            let group = resources::container_cgroup(self.state, self.task.id.as_str(), &name);
+            if let Err(error) = group.and_then(|group| Ok(group.kill(resources::KILL_PATIENCE)?)) {
+                complain(&format!("{name}: {error}"));
+            }
+        }
         // With its first process all others of the container have ended, so the pipes close now.
         let _ = running.output.recv_timeout(LAST_OUTPUT);
         let oom = child.code == 128 + Signal::SIGKILL as i32 && self.oom_kills(&name) > running.oom_kills;

@@ -2,6 +2,8 @@
 
 use std::io::PipeReader;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -13,10 +15,10 @@ use types::{Timestamp, random_hex};
 use super::health::Checks;
 use super::order::START_TIMEOUT;
 use super::{Running, Shim, complain};
-use crate::helper::{CREATE, Helper, Report};
+use crate::helper::{CREATE, Helper, PAUSE, Report};
 use crate::logs::{self, Log, Sink, Stream};
 use crate::pull::{self, Pulled};
-use crate::{aws, create, resources, volume};
+use crate::{aws, create, pause, resources, volume};
 
 /// How long a container may take from its helper's start to its own program.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -82,7 +84,8 @@ impl Shim<'_> {
             etc: bundle.etc,
             volumes: volume::folder(self.dir),
             bundle: bundle.folder,
-            network: self.state.join("netns").join(self.task.interface.as_str()),
+            network: self.network(),
+            processes: self.pause.map(pause::namespace),
             cgroup: group.oci_path(),
             hostname: hostname(image.address, &self.task.pull.region),
             authority: self.task.pull.ca_certificate.clone(),
@@ -131,6 +134,28 @@ impl Shim<'_> {
             self.ended(Ended { pid, code });
         }
         Ok(())
+    }
+
+    /// Makes the PID namespace that the containers share, with a first process that is none of theirs.
+    pub(super) fn start_pause(&mut self, program: &SealedSelf) -> Result<(), String> {
+        let bundle = resources::Bundle::new(self.dir, pause::NAME);
+        let group = resources::container_cgroup(self.state, self.task.id.as_str(), pause::NAME)
+            .map_err(|e| not_created(&e))?;
+        let job = pause::Job {
+            rootfs: bundle.rootfs,
+            runtime: bundle.runtime,
+            bundle: bundle.folder,
+            network: self.network(),
+            cgroup: group.oci_path(),
+        };
+        let helper = Helper::start(program, PAUSE, self.dir, &job, Some((Stdio::null(), Stdio::null())));
+        let helper = helper.map_err(|e| not_created(&e))?;
+        self.pause = Some(self.await_exec(helper)?);
+        Ok(())
+    }
+
+    fn network(&self) -> PathBuf {
+        self.state.join("netns").join(self.task.interface.as_str())
     }
 
     /// Waits until the container's own program runs; gives its process.

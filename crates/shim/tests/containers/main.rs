@@ -11,6 +11,7 @@ mod isolation;
 mod life;
 mod logging;
 mod order;
+mod processes;
 mod pulling;
 mod restart;
 mod secrets;

@@ -37,6 +37,9 @@ pub struct TaskDefinition {
     /// Its volumes.
     #[serde(default)]
     pub volumes: Vec<Volume>,
+    /// Whether its containers share a PID namespace, if it says so.
+    #[serde(default)]
+    pub pid_mode: Option<PidMode>,
     /// How much its containers may write, if it says so.
     #[serde(default)]
     pub ephemeral_storage: Option<EphemeralStorage>,
@@ -76,6 +79,14 @@ pub enum Status {
     Inactive,
     /// It goes when no service or task has it any more.
     DeleteInProgress,
+}
+
+/// Whose processes a task's containers see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PidMode {
+    /// Those of all containers of the task. Fargate has no other.
+    Task,
 }
 
 /// How much the containers of a task may write in all.
@@ -174,6 +185,7 @@ impl TaskDefinition {
             deregistered_at: self.deregistered_at.map(Timestamp::epoch_seconds),
             delete_requested_at: self.delete_requested_at.map(Timestamp::epoch_seconds),
             registered_by: self.registered_by.clone(),
+            pid_mode: self.pid_mode,
             ephemeral_storage: self.ephemeral_storage,
             enable_fault_injection: false,
         }
@@ -209,6 +221,8 @@ struct TaskDefinitionView {
     #[serde(skip_serializing_if = "Option::is_none")]
     delete_requested_at: Option<f64>,
     registered_by: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid_mode: Option<PidMode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ephemeral_storage: Option<EphemeralStorage>,
     enable_fault_injection: bool,

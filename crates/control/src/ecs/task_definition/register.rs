@@ -5,7 +5,9 @@ use store::Tx;
 use wire::{ApiError, False, OnlyDefault};
 
 use super::volume::{self, Volume};
-use super::{Compatibility, EphemeralStorage, OneTaskDefinition, RuntimePlatform, Status, TaskDefinition};
+use super::{
+    Compatibility, EphemeralStorage, OneTaskDefinition, PidMode, RuntimePlatform, Status, TaskDefinition,
+};
 use crate::ecs::container_definition::{self, ContainerDefinition, Given, not_on_fargate};
 use crate::ecs::tag::{self, Tag};
 use crate::ecs::{client, fargate, role, valid_name};
@@ -63,6 +65,7 @@ pub fn register(
     }
     let size = fargate::size(request.cpu.as_deref(), request.memory.as_deref())?;
     refuse(&request)?;
+    let pid_mode = pid_mode(request.pid_mode.as_deref())?;
     let volumes = volume::check(&request.volumes)?;
     container_definition::check(&mut request.container_definitions, &volumes, size)?;
     if let Some(platform) = &request.runtime_platform {
@@ -105,6 +108,7 @@ pub fn register(
         status: Status::Active,
         containers: request.container_definitions,
         volumes: request.volumes,
+        pid_mode,
         ephemeral_storage: request.ephemeral_storage,
         execution_role_arn,
         task_role_arn,
@@ -127,18 +131,19 @@ fn refuse(request: &RegisterTaskDefinition) -> Result<(), ApiError> {
     request.ipc_mode.refuse(not_on_fargate("ipcMode"))?;
     request.inference_accelerators.refuse("Unsupported field 'inferenceAccelerators'")?;
     request.proxy_configuration.unsupported("proxyConfiguration")?;
-    match request.pid_mode.as_deref() {
-        None | Some("") => (),
-        Some("task") => return Err(ApiError::unsupported("pidMode task")),
-        Some(other) => {
-            return Err(client(format!(
-                "Tasks using the Fargate launch type do not support pidMode '{other}'"
-            )));
-        }
-    }
     match request.ephemeral_storage {
         Some(storage) => storage.check(),
         None => Ok(()),
+    }
+}
+
+fn pid_mode(given: Option<&str>) -> Result<Option<PidMode>, ApiError> {
+    match given {
+        None | Some("") => Ok(None),
+        Some("task") => Ok(Some(PidMode::Task)),
+        Some(other) => {
+            Err(client(format!("Tasks using the Fargate launch type do not support pidMode '{other}'")))
+        }
     }
 }
 

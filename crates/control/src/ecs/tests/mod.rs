@@ -56,10 +56,12 @@ fn what_a_container_definition_says_is_printed_again() {
     let request = with(&request, "/tags", json!([{"key": "team", "value": "a"}]));
     let request = with(&request, "/volumes", json!([{"name": "data"}]));
     let request = with(&request, "/ephemeralStorage", json!({"sizeInGiB": 30}));
+    let request = with(&request, "/pidMode", json!("task"));
     let made = world.json("RegisterTaskDefinition", &request);
     assert_eq!(made["taskDefinition"]["containerDefinitions"], json!([container, aside]));
     assert_eq!(made["taskDefinition"]["volumes"], json!([{"name": "data", "host": {}}]));
     assert_eq!(made["taskDefinition"]["ephemeralStorage"], json!({"sizeInGiB": 30}));
+    assert_eq!(made["taskDefinition"]["pidMode"], "task");
     assert_eq!(made["tags"], json!([{"key": "team", "value": "a"}]));
     // The empty members that Terraform's SDK may send say nothing.
     let empty = json!({

@@ -330,7 +330,6 @@ fn what_fargate_refuses_of_a_task_is_refused_in_ecs_s_words() {
         ),
         ("ipcMode", json!("task"), "Fargate compatible task definitions do not support ipcMode"),
         ("pidMode", json!("host"), "Tasks using the Fargate launch type do not support pidMode 'host'"),
-        ("pidMode", json!("task"), "Landfall does not support pidMode task"),
         ("inferenceAccelerators", json!([{"deviceName": "x"}]), "Unsupported field 'inferenceAccelerators'"),
         ("proxyConfiguration", json!({"containerName": "x"}), "Landfall does not support proxyConfiguration"),
         ("ephemeralStorage", json!({"sizeInGiB": 20}), "Ephemeral storage size must be between"),

@@ -98,6 +98,7 @@ impl World {
             },
             role: None,
             volumes: Vec::new(),
+            shares_processes: false,
             ephemeral_storage: 0,
             dns: desired::Dns::default(),
             metadata: desired::TaskMetadata::default(),
