@@ -93,6 +93,12 @@ pub struct Container {
     pub working_directory: Option<String>,
     /// `user`, `uid`, `uid:gid`; in place of the image's `User`.
     pub user: Option<String>,
+    /// Whether its input stays open although nobody writes to it.
+    #[serde(default)]
+    pub interactive: bool,
+    /// Whether its input and output are a terminal; what it prints there is its standard output.
+    #[serde(default)]
+    pub pseudo_terminal: bool,
     /// Whether its end ends the task.
     pub essential: bool,
     /// Its share of the task's CPU, in units; 0 is the least.

@@ -20,7 +20,7 @@ use crate::executor::Tied;
 use crate::helper::{Report, tell};
 use crate::pull::ImageConfig;
 use crate::secrets::Values;
-use crate::{spec, trust, user};
+use crate::{exec, spec, trust, user};
 
 /// Fargate's limit of open files (soft and hard), from "Resource limits" in the task definition parameters for Fargate.
 const OPEN_FILES: u64 = 65_535;
@@ -48,6 +48,10 @@ pub(crate) struct Job {
     pub(crate) processes: Option<PathBuf>,
     /// The container's control group, as OCI names it.
     pub(crate) cgroup: PathBuf,
+    /// A pipe that becomes its input. None: it has none.
+    pub(crate) input: Option<PathBuf>,
+    /// A socket at which the master side of its terminal is handed over. None: it has no terminal.
+    pub(crate) terminal: Option<PathBuf>,
     pub(crate) hostname: String,
     /// The certificate of the local authority, for a container that trusts it.
     pub(crate) authority: String,
@@ -57,6 +61,7 @@ pub(crate) struct Job {
 ///
 /// Only from a process of a single thread: libcontainer clones and then allocates, which deadlocks beside threads.
 pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> {
+    exec::take_input(job.input.as_deref())?;
     let wanted = job.container.user.as_deref().filter(|user| !user.is_empty()).unwrap_or(&job.image.user);
     let spec = spec::build(&spec::Input {
         container: &job.container,
@@ -88,6 +93,7 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
             init: job.container.linux.init_process,
             secrets: job.secrets.clone(),
         })
+        .with_console_socket(job.terminal.as_ref())
         .as_init(&job.bundle)
         .with_systemd(false)
         .with_detach(true)

@@ -37,10 +37,7 @@ pub(crate) struct Job {
 
 /// Starts the process. It becomes a child of whoever has started this helper.
 pub(crate) fn main(job: &Job, parent: &Arc<UnixStream>) -> Result<Report, String> {
-    if let Some(input) = &job.input {
-        let input = File::open(input).map_err(|cause| format!("open the input: {cause}"))?;
-        nix::unistd::dup2_stdin(input).map_err(|errno| errno.to_string())?;
-    }
+    take_input(job.input.as_deref())?;
     // libcontainer leaves a socket behind each time. They are removed while no other helper needs one.
     let lock = File::options().create(true).truncate(false).write(true).open(job.bundle.join("exec.lock"));
     let lock = lock.map_err(|cause| cause.to_string())?;
@@ -64,13 +61,20 @@ pub(crate) fn main(job: &Job, parent: &Arc<UnixStream>) -> Result<Report, String
     Ok(Report::Progress(format!("{} runs {:?} as process {pid}", job.container, job.command)))
 }
 
+/// Makes a pipe this process's input, and that of whoever it starts.
+pub(crate) fn take_input(input: Option<&Path>) -> Result<(), String> {
+    let Some(input) = input else { return Ok(()) };
+    let input = File::open(input).map_err(|cause| format!("open the input: {cause}"))?;
+    nix::unistd::dup2_stdin(input).map_err(|errno| errno.to_string())
+}
+
 /// The container's own process with another command.
 fn process_of(job: &Job) -> Result<Vec<u8>, String> {
     let spec = Spec::load(job.bundle.join("config.json")).map_err(|error| chain(&error))?;
     let mut process = spec.process().clone().ok_or("the container has no process")?;
     process.set_args(Some(job.command.clone()));
+    process.set_terminal(Some(job.terminal.is_some()));
     if job.terminal.is_some() {
-        process.set_terminal(Some(true));
         let mut variables = process.env().clone().unwrap_or_default();
         variables.retain(|variable| !variable.starts_with("TERM="));
         variables.push("TERM=xterm".to_owned());

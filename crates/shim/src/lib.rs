@@ -12,6 +12,7 @@
 mod aws;
 mod awslogs;
 mod clean;
+mod console;
 mod create;
 mod events;
 mod exec;

@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io::{IsTerminal, Read, Write, stdin, stdout};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use desired::Container;
@@ -16,6 +15,7 @@ use nix::unistd::Pid;
 use sys::process::{PidFd, SealedSelf};
 use sys::terminal;
 
+use crate::console::Console;
 use crate::helper::{EXEC, Helper, Report};
 use crate::secrets::Values;
 use crate::{exec, record, resources};
@@ -111,19 +111,17 @@ fn through_pipes(dir: &Path, program: &SealedSelf, mut job: exec::Job) -> Result
 }
 
 fn in_terminal(dir: &Path, program: &SealedSelf, mut job: exec::Job) -> Result<i32, ShellError> {
-    let path = dir.join(format!("tty-{}.sock", types::random_hex(8)));
-    let socket = Removed(path.clone());
-    let listener = UnixListener::bind(&path)?;
-    job.terminal = Some(path);
+    let console = Console::new(dir)?;
+    job.terminal = Some(console.path().to_owned());
     // Before the first thread, which inherits what is blocked.
     let mut resized = SigSet::empty();
     resized.add(Signal::SIGWINCH);
     resized.thread_block().map_err(std::io::Error::from)?;
     let mut helper = Helper::start(program, EXEC, dir, &job, None)?;
-    let (pid, Some(mut master)) = started(&mut helper, Some(&listener))? else {
+    let (pid, Some(mut master)) = started(&mut helper, Some(&console))? else {
         return Err(ShellError::Refused("the container has handed over no terminal".to_owned()));
     };
-    drop((listener, socket));
+    drop(console);
     let raw = terminal::Raw::enter(stdin().as_fd())?;
     let mut keys = master.try_clone()?;
     std::thread::Builder::new().name("keys".to_owned()).spawn(move || {
@@ -169,18 +167,17 @@ fn show(master: &mut File, pid: Pid) -> Result<(), ShellError> {
     }
 }
 
-/// Waits until the program runs; gives its process and, with a listener, the master side of its terminal.
-fn started(helper: &mut Helper, listener: Option<&UnixListener>) -> Result<(Pid, Option<File>), ShellError> {
+/// Waits until the program runs; gives its process and, with a console, the master side of its terminal.
+fn started(helper: &mut Helper, console: Option<&Console>) -> Result<(Pid, Option<File>), ShellError> {
     let (mut pid, mut failed, mut master) = (None, None, None);
     loop {
-        let open = listener.filter(|_| master.is_none());
+        let open = console.filter(|_| master.is_none());
         let watched: Vec<_> = [helper.as_fd()].into_iter().chain(open.map(AsFd::as_fd)).collect();
         wait_for(&watched)?;
-        if let Some(listener) = open
-            && is_ready(listener.as_fd())
+        if let Some(console) = open
+            && is_ready(console.as_fd())
         {
-            let (stream, _) = listener.accept()?;
-            let received = File::from(terminal::receive_descriptor(&stream)?);
+            let received = console.receive()?;
             let _ = terminal::copy_size(stdin(), &received);
             master = Some(received);
         }
@@ -224,13 +221,4 @@ fn wait_for(watched: &[std::os::fd::BorrowedFd<'_>]) -> std::io::Result<()> {
 fn is_ready(fd: std::os::fd::BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
     poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
-}
-
-/// A socket's file, removed on drop.
-struct Removed(PathBuf);
-
-impl Drop for Removed {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }

@@ -63,10 +63,13 @@ pub(crate) fn working_folder(container: &Container, image: &ImageConfig) -> Path
     Path::new("/").join(given.unwrap_or(&image.working_dir))
 }
 
-/// The environment: `PATH`, `HOME` and `HOSTNAME`, then the image's, then the task definition's.
+/// The environment: `PATH`, `HOME` and `HOSTNAME`, in a terminal `TERM`, as Docker sets them, then the image's, then the task definition's.
 fn environment(input: &Input<'_>) -> Result<Vec<String>, String> {
     let mut variables: BTreeMap<&str, &str> = BTreeMap::new();
     variables.extend([("PATH", PATH), ("HOME", input.user.home.as_str()), ("HOSTNAME", input.hostname)]);
+    if input.container.pseudo_terminal {
+        variables.insert("TERM", "xterm");
+    }
     variables.extend(input.image.env.iter().filter_map(|variable| variable.split_once('=')));
     variables.extend(input.container.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     if let Some((name, _)) = variables
@@ -228,6 +231,7 @@ fn assemble(
         .capabilities(given)
         .rlimits(limits)
         .no_new_privileges(true)
+        .terminal(container.pseudo_terminal)
         .build()?;
     let mut resources = LinuxResourcesBuilder::default()
         .cpu(LinuxCpuBuilder::default().shares(u64::from(container.cpu).max(2)).build()?)

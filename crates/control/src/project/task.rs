@@ -84,6 +84,8 @@ fn containers(settings: &Settings, task: &Task, definition: &TaskDefinition) -> 
                 .collect(),
             working_directory: named(&container.working_directory),
             user: named(&container.user),
+            interactive: container.interactive.unwrap_or(false),
+            pseudo_terminal: container.pseudo_terminal.unwrap_or(false),
             essential: container.essential,
             cpu: container.cpu,
             memory: container.memory,

@@ -7,9 +7,10 @@ mod order;
 mod restart;
 mod secrets;
 mod start;
+mod stdio;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{PipeWriter, Write};
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -144,6 +145,8 @@ struct Running {
     patience: Duration,
     /// Its health check, if it has one and is not told to end.
     checks: Option<Checks>,
+    /// The other end of its input, if that stays open.
+    _input: Option<PipeWriter>,
     /// Closed when both streams have ended.
     output: Receiver<()>,
     /// How many of its control group's processes had been killed for memory when it was started.

@@ -1,22 +1,22 @@
 //! One container, from its mounts to its own program.
 
-use std::io::PipeReader;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::sync::mpsc::{Receiver, channel};
+use std::process;
 use std::time::{Duration, Instant};
 
 use desired::{Container, ContainerHealth, ContainerHealthStatus};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sys::process::{Ended, SealedSelf};
 use types::{Timestamp, random_hex};
 
 use super::health::Checks;
 use super::order::START_TIMEOUT;
+use super::stdio::Stdio;
 use super::{Running, Shim, complain};
 use crate::helper::{CREATE, Helper, PAUSE, Report};
-use crate::logs::{self, Log, Sink, Stream};
+use crate::logs::Log;
 use crate::pull::{self, Pulled};
 use crate::{aws, create, pause, resources, volume};
 
@@ -68,8 +68,7 @@ impl Shim<'_> {
     ) -> Result<(), String> {
         let created_at = Timestamp::now();
         let log = Log::open(self.dir, &container.name).map_err(|e| not_created(&e))?;
-        let (stdout, out) = std::io::pipe().map_err(|e| not_created(&e))?;
-        let (stderr, err) = std::io::pipe().map_err(|e| not_created(&e))?;
+        let (stdio, output) = Stdio::new(self.dir, container).map_err(|e| not_created(&e))?;
         let group = resources::container_cgroup(self.state, self.task.id.as_str(), &container.name)
             .map_err(|e| not_created(&e))?;
         let job = create::Job {
@@ -87,22 +86,28 @@ impl Shim<'_> {
             network: self.network(),
             processes: self.pause.map(pause::namespace),
             cgroup: group.oci_path(),
+            input: stdio.input(),
+            terminal: stdio.terminal(),
             hostname: hostname(image.address, &self.task.pull.region),
             authority: self.task.pull.ca_certificate.clone(),
         };
         let oom_kills = self.oom_kills(&container.name);
-        let helper = Helper::start(program, CREATE, self.dir, &job, Some((out.into(), err.into())))
-            .map_err(|e| not_created(&e))?;
-        let sink = self.logger.sink(&container.name);
-        let output = pump(stdout, stderr, &log, sink.as_ref()).map_err(|e| not_created(&e))?;
+        let helper =
+            Helper::start(program, CREATE, self.dir, &job, Some(output)).map_err(|e| not_created(&e))?;
         let pid = self.await_exec(helper).map_err(|why| {
             format!(
                 "failed to create new container runtime task: failed to create shim task: OCI runtime create failed: \
                  unable to start container process: {why}: unknown"
             )
         })?;
+        let sink = self.logger.sink(&container.name);
+        let (input, output) = stdio.keep(&log, sink.as_ref()).map_err(|error| {
+            let _ = kill(pid, Signal::SIGKILL);
+            not_created(&error)
+        })?;
         let running = Running {
             pid,
+            _input: input,
             stop_signal: image.config.stop_signal(),
             stop_timeout: container.stop_timeout,
             kill_at: None,
@@ -148,7 +153,13 @@ impl Shim<'_> {
             network: self.network(),
             cgroup: group.oci_path(),
         };
-        let helper = Helper::start(program, PAUSE, self.dir, &job, Some((Stdio::null(), Stdio::null())));
+        let helper = Helper::start(
+            program,
+            PAUSE,
+            self.dir,
+            &job,
+            Some((process::Stdio::null(), process::Stdio::null())),
+        );
         let helper = helper.map_err(|e| not_created(&e))?;
         self.pause = Some(self.await_exec(helper)?);
         Ok(())
@@ -206,25 +217,6 @@ fn hostname(address: Option<std::net::Ipv4Addr>, region: &str) -> String {
         }
         None => "localhost".to_owned(),
     }
-}
-
-/// Starts the threads that keep a container's output. The receiver is closed when both are done.
-fn pump(
-    stdout: PipeReader,
-    stderr: PipeReader,
-    log: &Log,
-    sink: Option<&Sink>,
-) -> std::io::Result<Receiver<()>> {
-    let (open, done) = channel::<()>();
-    for (source, stream) in [(stdout, Stream::Stdout), (stderr, Stream::Stderr)] {
-        let (log, sink, open) = (log.clone(), sink.cloned(), open.clone());
-        std::thread::Builder::new().name("log".to_owned()).spawn(move || {
-            logs::pump(source, stream, &log, sink.as_ref());
-            // Before the end is told: the driver's pipe ends with the last of them.
-            drop((sink, open));
-        })?;
-    }
-    Ok(done)
 }
 
 #[cfg(test)]

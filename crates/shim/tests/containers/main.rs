@@ -18,4 +18,5 @@ mod secrets;
 mod shell;
 #[allow(unreachable_pub, reason = "a module of tests has no public")]
 mod support;
+mod terminal;
 mod volumes;

@@ -102,10 +102,10 @@ pub struct ContainerDefinition {
     /// Refused but for `false`; Terraform compares what was given, so that it is printed when it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privileged: Option<bool>,
-    /// As `privileged`.
+    /// Whether its input stays open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interactive: Option<bool>,
-    /// As `privileged`.
+    /// Whether its input and output are a terminal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pseudo_terminal: Option<bool>,
     /// As `privileged`.

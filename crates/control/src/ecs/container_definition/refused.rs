@@ -73,8 +73,6 @@ pub(super) fn check(container: &ContainerDefinition) -> Result<(), ApiError> {
     c.resource_requirements
         .refuse("Tasks using the Fargate launch type do not support GPU resource requirements")?;
     let named = |member: &str| format!("{member} (container '{}')", c.name);
-    on(c.interactive).unsupported(named("interactive"))?;
-    on(c.pseudo_terminal).unsupported(named("pseudoTerminal"))?;
     c.environment_files.unsupported(named("environmentFiles"))?;
     c.repository_credentials.unsupported(named("repositoryCredentials"))?;
     c.firelens_configuration.unsupported(named("firelensConfiguration"))?;

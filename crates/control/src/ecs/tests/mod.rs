@@ -42,7 +42,7 @@ fn what_a_container_definition_says_is_printed_again() {
         "systemControls": [{"namespace": "net.core.somaxconn", "value": "1024"}],
         "dockerLabels": {"a": "b"},
         "secrets": [{"name": "B", "valueFrom": "/app/b"}],
-        "privileged": false, "interactive": false, "pseudoTerminal": false, "disableNetworking": false,
+        "privileged": false, "interactive": true, "pseudoTerminal": true, "disableNetworking": false,
         "versionConsistency": "disabled",
     });
     let aside = json!({
@@ -50,7 +50,7 @@ fn what_a_container_definition_says_is_printed_again() {
         "healthCheck": {"command": ["CMD-SHELL", "true"], "interval": 5, "timeout": 2, "retries": 1},
         "linuxParameters": {"capabilities": {"drop": ["NET_RAW"]}, "tmpfs": []}, "dockerLabels": {},
         "mountPoints": [{"sourceVolume": "data", "containerPath": "/in"}], "volumesFrom": [], "systemControls": [],
-        "restartPolicy": {"enabled": true},
+        "restartPolicy": {"enabled": true}, "interactive": false, "pseudoTerminal": false,
     });
     let request = with(&world.definition(""), "/containerDefinitions", json!([container, aside]));
     let request = with(&request, "/tags", json!([{"key": "team", "value": "a"}]));

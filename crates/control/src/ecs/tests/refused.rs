@@ -295,8 +295,6 @@ fn what_fargate_refuses_of_a_container_is_refused_in_ecs_s_words() {
             json!({"enabled": true, "ignoredExitCodes": vec![0; 51]}),
             "Invalid 'restartPolicy' setting for container 'app': ignoredExitCodes must have at most 50 exit codes.",
         ),
-        ("interactive", json!(true), "Landfall does not support interactive (container 'app')"),
-        ("pseudoTerminal", json!(true), "Landfall does not support pseudoTerminal (container 'app')"),
         (
             "environmentFiles",
             json!([{"type": "s3", "value": "x"}]),

@@ -105,6 +105,19 @@ fn main() {
             std::process::Command::new("/app").args(&arguments[3..]).spawn().unwrap();
             std::process::exit(argument(2).parse().unwrap());
         }
+        // Whether input and output are a terminal, and what it is called.
+        "terminal" => {
+            use std::io::IsTerminal;
+            let is = [
+                std::io::stdin().is_terminal(),
+                std::io::stdout().is_terminal(),
+                std::io::stderr().is_terminal(),
+            ];
+            println!("{is:?} {}", std::env::var("TERM").unwrap_or_default());
+            eprintln!("an error");
+            std::fs::write("/dev/tty", "to the terminal\n").unwrap();
+            std::process::exit(argument(2).parse().unwrap());
+        }
         "forever" => forever(),
         "trap" => {
             unsafe { signal(SIGTERM, on_term as *const () as usize) };
