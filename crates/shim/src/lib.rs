@@ -26,6 +26,7 @@ mod resources;
 mod seccomp;
 mod secrets;
 mod shell;
+mod sink;
 mod spec;
 mod task;
 mod trust;

@@ -4,14 +4,14 @@
 //! never take more than [`FILE_LIMIT`] twice; a container that writes faster than the disk takes it waits.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, ErrorKind, PipeWriter, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use types::Timestamp;
 
-use crate::awslogs::frame;
+use crate::sink::Sink;
 
 /// The size in bytes at which a log file becomes `<container>.log.1` and a new one begins.
 pub const FILE_LIMIT: u64 = 10 << 20;
@@ -128,25 +128,6 @@ impl LogFile {
     }
 }
 
-/// Where a container's lines go besides its log: the log driver's pipe, shared by the container's two streams. Whoever
-/// writes waits while the driver does not read.
-#[derive(Debug, Clone)]
-pub(crate) struct Sink(Arc<Mutex<Option<PipeWriter>>>);
-
-impl Sink {
-    pub(crate) fn new(pipe: PipeWriter) -> Self {
-        Self(Arc::new(Mutex::new(Some(pipe))))
-    }
-
-    fn write(&self, frames: &[u8]) {
-        let mut pipe = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if pipe.as_mut().is_some_and(|pipe| pipe.write_all(frames).is_err()) {
-            // The driver has ended, and said so.
-            *pipe = None;
-        }
-    }
-}
-
 /// Copies a stream into a log, and to the log driver, until it ends.
 pub(crate) fn pump(mut source: impl Read, stream: Stream, log: &Log, sink: Option<&Sink>) {
     let (mut chunk, mut held, mut out) = (vec![0; LINE_LIMIT], Vec::new(), Vec::new());
@@ -159,10 +140,12 @@ pub(crate) fn pump(mut source: impl Read, stream: Stream, log: &Log, sink: Optio
         };
         out.clear();
         frames.clear();
+        let mut lines = 0;
         let time = Timestamp::now();
         for (line, partial) in split(&mut held, &chunk[..read], read == 0) {
-            if sink.is_some() {
-                frame::write(&mut frames, time.as_millis(), stream, partial, &line);
+            if let Some(sink) = sink {
+                sink.frame(&mut frames, time.as_millis(), stream, partial, &line);
+                lines += 1;
             }
             let message = String::from_utf8_lossy(&line).into_owned();
             // A line of plain data always becomes JSON.
@@ -172,7 +155,7 @@ pub(crate) fn pump(mut source: impl Read, stream: Stream, log: &Log, sink: Optio
         if !out.is_empty() {
             log.write(&out);
             if let Some(sink) = sink {
-                sink.write(&frames);
+                sink.write(&frames, lines);
             }
         }
         if read == 0 {

@@ -3,7 +3,8 @@
 //! It enters the task's network namespace, makes each container's log stream as the execution role, and says so; before
 //! that no container starts. Then it takes each container's lines from a pipe and sends them to CloudWatch Logs along the
 //! task's own network path. What cannot be sent waits in a buffer: in blocking mode the container waits with it, in
-//! non-blocking mode what does not fit is dropped and counted. It ends when all pipes have, and their lines are sent.
+//! non-blocking mode what does not fit is dropped and counted. It ends when all pipes have, and their lines are sent. When it
+//! dies another one goes on with what is still in the pipes; what it had taken and not sent is lost.
 
 mod api;
 mod buffer;
@@ -49,6 +50,8 @@ pub(crate) struct Job {
     pub(crate) task: PathBuf,
     /// The task's network namespace.
     pub(crate) network: PathBuf,
+    /// What stands before each line.
+    pub(crate) marker: String,
     pub(crate) containers: Vec<Source>,
 }
 
@@ -84,10 +87,11 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
         let assembler = Assembler::new(source.destination.message_start.as_deref())
             .map_err(|why| failed(why.to_string()))?;
         let (filled, emptied, done) = (buffer.clone(), buffer.clone(), done.clone());
+        let marker = job.marker.clone();
         let sender = Sender { api, identity: identity.clone(), destination: source.destination.clone() };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         thread("lines")
-            .spawn(move || take_in(BufReader::with_capacity(64 << 10, lines), assembler, &filled))
+            .spawn(move || take_in(BufReader::with_capacity(64 << 10, lines), &marker, assembler, &filled))
             .map_err(|cause| failed(cause.to_string()))?;
         thread("send")
             .spawn(move || {
@@ -147,7 +151,7 @@ fn make_stream(api: &mut Api, identity: &PullIdentity, destination: &LogDestinat
 }
 
 /// Reads a container's lines until their pipe ends, and makes messages of them.
-fn take_in(mut lines: BufReader<File>, mut assembler: Assembler, buffer: &Buffer) {
+fn take_in(mut lines: BufReader<File>, marker: &str, mut assembler: Assembler, buffer: &Buffer) {
     let mut messages = Vec::new();
     loop {
         // A message of several lines ends with the next one's first line, or when there is none for a while.
@@ -158,7 +162,7 @@ fn take_in(mut lines: BufReader<File>, mut assembler: Assembler, buffer: &Buffer
             }
         }
         messages.drain(..).for_each(|message| buffer.push(message));
-        match frame::read(&mut lines) {
+        match frame::read(&mut lines, marker) {
             Ok(Some(line)) => assembler.add(&line, &mut messages),
             _ => break,
         }

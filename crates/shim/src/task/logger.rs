@@ -1,30 +1,67 @@
-//! The task's log driver: the `__logs` helper and the pipes that lead to it.
+//! The task's log driver: the `__logs` helper, which is started again when it dies, and the pipes that lead to it.
 
 use std::collections::BTreeMap;
+use std::io::PipeReader;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use desired::role::RoleDir;
+use desired::{Body, PullIdentity, TaskStatus};
 use nix::unistd::Pid;
 use sys::process::SealedSelf;
+use types::random_hex;
 
 use super::{Halt, Shim, complain};
 use crate::awslogs::{Job, Source};
 use crate::helper::{Helper, LOGS, Report};
-use crate::logs::Sink;
+use crate::sink::Sink;
 
 /// How long the streams may take to be made: three tries that time out, and a pause.
 const READY: Duration = Duration::from_secs(60);
 /// How long what the containers said last may take to be sent once they have ended.
 const FLUSH: Duration = Duration::from_secs(10);
+/// The first pause before a helper that has died is started again; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause, and how long a helper lives whose death is the first again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The helper at work. Without a container that has a log driver there is none.
+/// The helper at work, and what outlives it. Without a container that has a log driver there is none.
 #[derive(Default)]
 pub(super) struct Logger {
     helper: Option<Helper>,
     /// Where containers that have not ended write, by name.
     sinks: BTreeMap<String, Sink>,
-    /// The helper's ends, until it has opened them.
-    readers: Vec<std::io::PipeReader>,
+    /// The ends that helpers read. What waits in a pipe outlives a helper, as they stay open here too.
+    readers: BTreeMap<String, PipeReader>,
+    /// What stands before each line in the pipes.
+    marker: String,
+    /// When the helper at work was started.
+    started: Option<Instant>,
+    /// How many have died, one soon after the other.
+    deaths: u32,
+    /// When the next one is started.
+    due: Option<Instant>,
+    /// Whether all that containers said is sent.
+    sent: bool,
+    dropped: BTreeMap<String, Dropped>,
+}
+
+/// A container's log events that were dropped.
+#[derive(Default)]
+struct Dropped {
+    /// On the way to a helper.
+    before: Arc<AtomicU64>,
+    /// By helpers that have died.
+    by_dead: u64,
+    /// By the one at work.
+    by_living: u64,
+}
+
+/// How long is waited after so many deaths, one soon after the other, until a helper is started again.
+fn pause(deaths: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(deaths.saturating_sub(1))).min(LONGEST_PAUSE)
 }
 
 impl Logger {
@@ -43,45 +80,94 @@ impl Logger {
         self.helper.as_ref().map(AsFd::as_fd)
     }
 
-    /// Ends the helper, whatever it has to send.
+    /// When a helper has to be started.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Ends the helper, whatever it has to send, and for good.
     pub(super) fn kill(&mut self) {
         if let Some(helper) = self.helper.take() {
             helper.kill();
         }
+        self.due = None;
         self.sinks.clear();
         self.readers.clear();
+    }
+
+    /// There is no helper any more although there is something to do.
+    fn died(&mut self, now: Instant) {
+        for dropped in self.dropped.values_mut() {
+            dropped.by_dead += std::mem::take(&mut dropped.by_living);
+        }
+        if self.started.take().is_some_and(|started| now - started >= LONGEST_PAUSE) {
+            self.deaths = 0;
+        }
+        self.deaths += 1;
+        let pause = pause(self.deaths);
+        self.due = Some(now + pause);
+        let seconds = pause.as_secs();
+        complain(&format!(
+            "the log driver has died, and is started again in {seconds} s; lines that it had taken and not sent are lost"
+        ));
+    }
+
+    /// Tells of dropped events.
+    fn count(&self, status: &mut TaskStatus) {
+        for (container, Dropped { before, by_dead, by_living }) in &self.dropped {
+            if let Some(status) = status.containers.get_mut(container) {
+                status.dropped_events = before.load(Ordering::Relaxed) + by_dead + by_living;
+            }
+        }
     }
 }
 
 impl Shim<'_> {
     /// Starts the helper, which makes the log streams while images are pulled.
     pub(super) fn start_logger(&mut self, program: &SealedSelf) -> Result<(), Halt> {
-        let failed = |cause: std::io::Error| {
+        let begun = self.make_pipes().and_then(|()| {
+            if !self.logger.readers.is_empty() {
+                self.start_logs_helper(program, self.task.pull.clone())?;
+            }
+            Ok(())
+        });
+        begun.map_err(|cause| {
             Halt::Failed(format!("ResourceInitializationError: failed to validate logger args: {cause}"))
-        };
-        let mut sources = Vec::new();
+        })
+    }
+
+    fn make_pipes(&mut self) -> std::io::Result<()> {
+        self.logger.marker = random_hex(16);
         for container in &self.task.containers {
             let Some(destination) = &container.log else { continue };
-            let (reader, writer) = std::io::pipe().map_err(failed)?;
-            sources.push(Source {
-                container: container.name.clone(),
-                destination: destination.clone(),
+            let (reader, writer) = std::io::pipe()?;
+            let dropped = Dropped::default();
+            let sink = Sink::new(writer, destination.mode, &self.logger.marker, dropped.before.clone())?;
+            self.logger.dropped.insert(container.name.clone(), dropped);
+            self.logger.readers.insert(container.name.clone(), reader);
+            self.logger.sinks.insert(container.name.clone(), sink);
+        }
+        Ok(())
+    }
+
+    fn start_logs_helper(&mut self, program: &SealedSelf, identity: PullIdentity) -> std::io::Result<()> {
+        let source = |(name, reader): (&String, &PipeReader)| {
+            Some(Source {
+                container: name.clone(),
+                destination: self.container(name)?.log.clone()?,
                 lines: format!("/proc/{}/fd/{}", Pid::this(), reader.as_raw_fd()).into(),
-            });
-            self.logger.readers.push(reader);
-            self.logger.sinks.insert(container.name.clone(), Sink::new(writer));
-        }
-        if sources.is_empty() {
-            return Ok(());
-        }
+            })
+        };
         let job = Job {
-            identity: self.task.pull.clone(),
+            identity,
             dns_servers: self.task.dns.servers.clone(),
             task: self.dir.to_owned(),
             network: self.state.join("netns").join(self.task.interface.as_str()),
-            containers: sources,
+            marker: self.logger.marker.clone(),
+            containers: self.logger.readers.iter().filter_map(source).collect(),
         };
-        self.logger.helper = Some(Helper::start(program, LOGS, self.dir, &job, None).map_err(failed)?);
+        self.logger.helper = Some(Helper::start(program, LOGS, self.dir, &job, None)?);
+        self.logger.started = Some(Instant::now());
         Ok(())
     }
 
@@ -92,10 +178,7 @@ impl Shim<'_> {
             let (reports, ended) = helper.reports();
             for report in reports {
                 match report {
-                    Report::Ready => {
-                        self.logger.readers.clear();
-                        return Ok(());
-                    }
+                    Report::Ready => return Ok(()),
                     Report::Failed(why) => {
                         self.logger.kill();
                         return Err(Halt::Failed(why));
@@ -122,47 +205,83 @@ impl Shim<'_> {
         Ok(())
     }
 
-    /// Takes in what the helper reports; whether it has ended.
-    pub(super) fn hear_logger(&mut self) -> bool {
-        let Some(helper) = &mut self.logger.helper else { return true };
-        let (reports, ended) = helper.reports();
-        let mut sent = false;
-        for report in reports {
-            match report {
-                Report::Dropped { container, events } => {
-                    if let Some(status) = self.status.containers.get_mut(&container) {
-                        status.dropped_events = events;
+    /// Takes in what the helper reports, and starts another one when it is time to.
+    pub(super) fn tend_logger(&mut self, program: &SealedSelf) {
+        let now = Instant::now();
+        if let Some(helper) = &mut self.logger.helper {
+            let (reports, ended) = helper.reports();
+            for report in reports {
+                match report {
+                    Report::Dropped { container, events } => {
+                        if let Some(dropped) = self.logger.dropped.get_mut(&container) {
+                            dropped.by_living = events;
+                        }
                     }
+                    Report::Failed(why) => complain(&why),
+                    Report::Sent => self.logger.sent = true,
+                    _ => (),
                 }
-                Report::Failed(why) => complain(&why),
-                Report::Sent => sent = true,
-                _ => (),
+            }
+            if ended {
+                self.logger.helper = None;
+                if !self.logger.sent {
+                    self.logger.died(now);
+                }
             }
         }
-        if ended {
-            if !sent {
-                complain("the log driver ended before its containers did: what they say is kept here alone");
+        if self.logger.due.is_some_and(|due| due <= now) {
+            self.logger.due = None;
+            // The part has the session's newest key pair.
+            let identity = match RoleDir::new(self.dir).read_config().map(|part| part.body) {
+                Ok(Some(Body::Task(task))) => task.pull,
+                _ => self.task.pull.clone(),
+            };
+            if let Err(cause) = self.start_logs_helper(program, identity) {
+                complain(&format!("the log driver cannot be started: {cause}"));
+                self.logger.died(now);
             }
-            self.logger.helper = None;
         }
-        ended
+        self.logger.count(&mut self.status);
     }
 
     /// All containers have ended: waits, but not for long, until what they said is sent.
-    pub(super) fn flush_logger(&mut self) {
+    pub(super) fn flush_logger(&mut self, program: &SealedSelf) {
         self.logger.sinks.clear();
-        self.logger.readers.clear();
         let deadline = Instant::now() + FLUSH;
-        while !self.hear_logger() {
+        loop {
+            self.tend_logger(program);
+            if self.logger.sent || self.logger.readers.is_empty() {
+                break;
+            }
             if Instant::now() >= deadline {
                 complain("not all that the containers said could be sent to CloudWatch Logs");
                 break;
             }
             let watched: Vec<BorrowedFd<'_>> = self.logger.watched().into_iter().collect();
-            if self.events.wait(&watched, Some(deadline)).is_err() {
+            let until = self.logger.deadline().map_or(deadline, |due| due.min(deadline));
+            if self.events.wait(&watched, Some(until)).is_err() {
                 break;
             }
         }
         self.logger.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_helper_that_dies_again_and_again_is_waited_for_longer_and_longer() {
+        let seconds = [1, 2, 3, 4, 5, 6, 7, 8, 100].map(|deaths| pause(deaths).as_secs());
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        let mut logger = Logger::default();
+        let now = Instant::now();
+        for (lived, want) in [(0, 1), (5, 2), (59, 4), (60, 1), (1, 2)] {
+            logger.started = Some(now);
+            let died = now + Duration::from_secs(lived);
+            logger.died(died);
+            assert_eq!(logger.due, Some(died + Duration::from_secs(want)), "lived {lived} s");
+        }
     }
 }

@@ -182,7 +182,7 @@ impl Shim<'_> {
         match self.begin() {
             Ok((program, images)) => {
                 self.watch(&program, &images)?;
-                self.flush_logger();
+                self.flush_logger(&program);
             }
             Err(Halt::Stopped) => (),
             Err(Halt::Failed(why)) => self.fail(why),
@@ -271,7 +271,7 @@ impl Shim<'_> {
                 self.ended(child);
             }
             self.hear_checks();
-            self.hear_logger();
+            self.tend_logger(program);
         }
     }
 
@@ -368,6 +368,7 @@ impl Shim<'_> {
             .flat_map(|running| [running.kill_at, running.checks.as_ref().and_then(Checks::deadline)])
             .flatten()
             .chain(patience)
+            .chain(self.logger.deadline())
             .min()
     }
 

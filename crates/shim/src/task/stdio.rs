@@ -10,7 +10,8 @@ use desired::Container;
 use nix::unistd::Pid;
 
 use crate::console::Console;
-use crate::logs::{self, Log, Sink, Stream};
+use crate::logs::{self, Log, Stream};
+use crate::sink::Sink;
 
 /// The shim's ends.
 pub(super) enum Stdio {

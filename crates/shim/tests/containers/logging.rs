@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use desired::{Container, LogDestination, LogMode, PullIdentity, Task, TaskStatus};
 
 use crate::support::registry::{LOGS, REGION};
-use crate::support::{PATIENCE, World, container, only, part, pause};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{PATIENCE, Running, World, container, only, part, pause};
 
 pub(crate) const NON_BLOCKING: LogMode = LogMode::NonBlocking { max_buffer: 10 << 20 };
 
@@ -137,6 +140,80 @@ fn a_renewed_session_is_taken_from_the_task_s_part() {
     world.registry.content.lock().unwrap().log_errors.clear();
     task.wait_end();
     assert_eq!(messages(&world), ["one", "two"]);
+}
+
+/// The log driver's helper: the one process of the shim's that is called so.
+fn helper(task: &mut Running<'_>) -> Option<Pid> {
+    let shim = task.shim().id();
+    let children = std::fs::read_to_string(format!("/proc/{shim}/task/{shim}/children")).unwrap();
+    let is_helper = |pid: &&str| {
+        std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("__logs"))
+    };
+    children.split_whitespace().find(is_helper).map(|pid| Pid::from_raw(pid.parse().unwrap()))
+}
+
+fn kill_helper(task: &mut Running<'_>) {
+    let helper = helper(task).expect("there is a helper");
+    kill(helper, Signal::SIGKILL).unwrap();
+}
+
+#[test]
+fn what_is_said_while_the_helper_is_dead_arrives_once_there_is_another_one() {
+    let world = World::new();
+    let mut app = logged(&["lines", "one", "~3000", "two", "three", "~600000"], NON_BLOCKING);
+    app.stop_timeout = Duration::from_secs(1);
+    let mut task = world.run(world.task(vec![app]));
+    wait_for("one", || messages(&world).contains(&"one".to_owned()));
+    // Another one cannot begin.
+    let refusal = ("503 Service Unavailable", "ServiceUnavailableException".to_owned());
+    world.registry.content.lock().unwrap().log_errors.insert("CreateLogStream".to_owned(), refusal);
+    kill_helper(&mut task);
+    task.wait_output("app", "three");
+    wait_for("a try to begin", || {
+        let content = world.registry.content.lock().unwrap();
+        content.log_calls.iter().filter(|call| *call == "CreateLogStream").count() > 1
+    });
+    assert_eq!(messages(&world), ["one"]);
+    world.registry.content.lock().unwrap().log_errors.clear();
+    wait_for("three", || messages(&world).contains(&"three".to_owned()));
+    task.stop();
+    assert_eq!(only(&task.wait_end()).dropped_events, 0);
+    assert_eq!(messages(&world), ["one", "two", "three"]);
+    assert!(task.log().contains("the log driver has died, and is started again in 1 s"), "{}", task.log());
+}
+
+#[test]
+fn without_a_helper_a_flood_stalls_nothing_in_non_blocking_mode() {
+    let world = World::new();
+    let mode = LogMode::NonBlocking { max_buffer: 256 << 10 };
+    let mut task = world.run(world.task(vec![logged(&["waits", "/go", "flood", "60000"], mode)]));
+    task.wait_output("app", "waiting");
+    wait_for("a first line", || messages(&world).contains(&"waiting".to_owned()));
+    let refusal = ("503 Service Unavailable", "ServiceUnavailableException".to_owned());
+    world.registry.content.lock().unwrap().log_errors.insert("CreateLogStream".to_owned(), refusal);
+    kill_helper(&mut task);
+    std::fs::write(task.dir.join("containers/app/rootfs/go"), "").unwrap();
+    task.wait_output("app", "done");
+    let status = task.wait_end();
+    let (arrived, dropped) = (messages(&world).len() as u64, only(&status).dropped_events);
+    assert_eq!(only(&status).exit_code, Some(0));
+    assert_eq!(arrived, 1);
+    assert!(dropped > 59_000, "{dropped} were dropped");
+}
+
+#[test]
+fn in_blocking_mode_the_container_waits_for_the_next_helper() {
+    let world = World::new();
+    let mut task = world.run(world.task(vec![logged(&["flood", "60000"], LogMode::Blocking)]));
+    wait_for("events", || messages(&world).len() > 1000);
+    kill_helper(&mut task);
+    let status = task.wait_end();
+    assert_eq!((only(&status).exit_code, only(&status).dropped_events), (Some(0), 0));
+    let messages = messages(&world);
+    assert_eq!(messages.last().map(String::as_str), Some("done"));
+    // What the dead one held, a few megabytes at most, is lost. No line arrives in pieces.
+    assert!(messages.len() > 40_000, "{} arrived", messages.len());
+    assert!(messages[..messages.len() - 1].iter().all(|line| line.len() == 999));
 }
 
 #[test]

@@ -40,7 +40,15 @@ fn forever() -> ! {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
+    let mut arguments: Vec<String> = std::env::args().collect();
+    // Until a file is there; then what the arguments behind it say.
+    if arguments[1] == "waits" {
+        println!("waiting");
+        while !std::path::Path::new(&arguments[2]).exists() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        arguments.drain(1..3);
+    }
     let argument = |index: usize| arguments.get(index).map(String::as_str).unwrap_or_default();
     match argument(1) {
         "exit" => std::process::exit(argument(2).parse().unwrap()),
