@@ -101,7 +101,7 @@ pub struct TaskStatus {
 /// A container's status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct ContainerStatus {
-    /// The container's own id (64 hexadecimal digits); empty before it is made.
+    /// The container's own id (its task's, a hyphen, ten digits); empty before it is made.
     pub runtime_id: String,
     /// The manifest's digest, once pulled.
     pub image_digest: Option<String>,

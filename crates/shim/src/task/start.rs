@@ -121,7 +121,7 @@ impl Shim<'_> {
         self.running.insert(container.name.clone(), running);
         if let Some(status) = self.status.containers.get_mut(&container.name) {
             if status.runtime_id.is_empty() {
-                status.runtime_id = random_hex(32) + &random_hex(32);
+                status.runtime_id = runtime_id(self.task.id.as_str(), &random_hex(16));
                 status.created_at = Some(created_at);
             } else {
                 status.restarts += 1;
@@ -208,6 +208,13 @@ fn not_created(error: &dyn std::fmt::Display) -> String {
     format!("failed to create new container runtime task: {error}")
 }
 
+/// A container's id as Fargate has it: the task's, and ten digits of its own, here made of random hexadecimal ones.
+fn runtime_id(task: &str, random: &str) -> String {
+    const LEAST: u64 = 1_000_000_000;
+    let number = u64::from_str_radix(random, 16).unwrap_or_default();
+    format!("{task}-{}", LEAST + number % (9 * LEAST))
+}
+
 /// Fargate's name for a task: its address in the region's internal domain.
 fn hostname(address: Option<std::net::Ipv4Addr>, region: &str) -> String {
     match address {
@@ -222,6 +229,18 @@ fn hostname(address: Option<std::net::Ipv4Addr>, region: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_s_id_is_its_task_s_with_ten_digits_behind() {
+        for (random, digits) in [
+            ("0", "1000000000"),
+            ("00000000ffffffff", "5294967295"),
+            ("ffffffffffffffff", "4709551615"),
+            ("218711a00", "1000000000"),
+        ] {
+            assert_eq!(runtime_id("6af4bf11", random), format!("6af4bf11-{digits}"));
+        }
+    }
 
     #[test]
     fn a_task_is_named_by_its_address() {

@@ -27,7 +27,9 @@ fn a_container_s_output_and_exit_code_are_kept() {
     let app = only(&status);
     assert_eq!((app.exit_code, app.running, app.reason.as_deref()), (Some(42), false, None));
     assert_eq!(status.error, None);
-    assert_eq!(app.runtime_id.len(), 64);
+    let (of, digits) = app.runtime_id.split_once('-').unwrap();
+    assert_eq!(of, status.task.as_str());
+    assert!(digits.len() == 10 && digits.bytes().all(|byte| byte.is_ascii_digit()), "{digits}");
     assert!(
         status.pull_started_at <= status.pull_stopped_at && status.pull_stopped_at <= status.started_at,
         "{status:?}"

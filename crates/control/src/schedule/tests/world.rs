@@ -229,7 +229,7 @@ impl World {
     pub(crate) fn report(&self, id: &TaskId, phase: TaskPhase, change: impl FnOnce(&mut TaskStatus)) {
         let running = matches!(phase, TaskPhase::Running | TaskPhase::Stopping);
         let container = ContainerStatus {
-            runtime_id: "0".repeat(64),
+            runtime_id: format!("{}-1234567890", "0".repeat(32)),
             image_digest: Some(format!("sha256:{}", "1".repeat(64))),
             exit_code: (phase == TaskPhase::Stopped).then_some(143),
             running,
