@@ -261,7 +261,8 @@ fn limits(container: &ContainerDefinition, size: Size) -> Result<(), ApiError> {
 }
 
 fn secrets(container: &ContainerDefinition) -> Result<(), ApiError> {
-    let mut names: BTreeSet<&str> = container.environment.iter().map(|pair| pair.name.as_str()).collect();
+    let variables: BTreeSet<&str> = container.environment.iter().map(|pair| pair.name.as_str()).collect();
+    let mut names = BTreeSet::new();
     for secret in container.secrets.iter().flatten() {
         if secret.name.is_empty() || secret.name.contains(['=', '\0']) {
             return Err(client(format!(
@@ -276,6 +277,12 @@ fn secrets(container: &ContainerDefinition) -> Result<(), ApiError> {
             )));
         }
         if !names.insert(&secret.name) {
+            return Err(client(format!(
+                "Duplicate secret names found: {}. Each secret name must be unique.",
+                secret.name
+            )));
+        }
+        if variables.contains(secret.name.as_str()) {
             return Err(client(format!(
                 "The secret name must be unique and not shared with any new or existing environment variables set on the \
                  container, such as '{}'.",

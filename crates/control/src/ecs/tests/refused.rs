@@ -154,6 +154,16 @@ fn task_definitions_that_cannot_be_are_refused() {
                     json!([{"name": "a", "valueFrom": "b"}, {"name": "a", "valueFrom": "c"}]),
                 ),
                 "ClientException",
+                "Duplicate secret names found: a. Each secret name must be unique.",
+            ),
+            (
+                register,
+                with(
+                    &container("secrets", json!([{"name": "a", "valueFrom": "b"}])),
+                    "/containerDefinitions/0/environment",
+                    json!([{"name": "a", "value": "b"}]),
+                ),
+                "ClientException",
                 "The secret name must be unique and not shared with any new or existing environment variables set on the \
                  container, such as 'a'.",
             ),

@@ -106,6 +106,30 @@ fn overrides_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn a_variable_that_is_a_secret_cannot_be_overridden() {
+    let world = World::new(false);
+    let container = json!({
+        "name": "app", "image": "nginx", "secrets": [{"name": "PASSWORD", "valueFrom": "/app/password"}],
+    });
+    let definition = with(&world.definition(""), "/containerDefinitions", json!([container]));
+    world.json("RegisterTaskDefinition", &definition);
+    let overridden = |name: &str| {
+        let environment = json!([{"name": name, "value": "plain"}]);
+        let overrides = json!({"containerOverrides": [{"name": "app", "environment": environment}]});
+        with(&request(&world), "/overrides", overrides)
+    };
+    let (code, message) = world.refused("RunTask", &overridden("PASSWORD"));
+    assert_eq!(code, "ClientException");
+    assert_eq!(
+        message,
+        "The secret name must be unique and not shared with any new or existing environment variables set on the container, \
+         such as 'PASSWORD'."
+    );
+    assert!(world.tasks().is_empty());
+    world.json("RunTask", &overridden("USER"));
+}
+
+#[test]
 fn a_task_is_as_healthy_as_its_essential_containers() {
     let world = World::new(false);
     let check = json!({"command": ["CMD", "true"]});
