@@ -1,6 +1,6 @@
 //! The names that a VPC's DNS server knows.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use types::VpcId;
@@ -15,6 +15,10 @@ pub struct Names {
     /// Whether other names are asked of the host's own DNS servers; else they do not exist.
     #[serde(default)]
     pub internet: bool,
+    /// Where `serve` answers the AWS API, over plain HTTP on the host: what a task asks of ECS's agent is asked there as
+    /// its role. None: nowhere.
+    #[serde(default)]
+    pub api: Option<SocketAddr>,
 }
 
 /// One VPC's names.

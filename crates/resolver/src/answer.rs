@@ -215,6 +215,7 @@ mod tests {
                 Record { name: "many.example".to_owned(), addresses: many, ttl: 60 },
             ],
             internet,
+            api: None,
         })
     }
 

@@ -13,7 +13,7 @@ mod serve;
 mod upstream;
 mod zone;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +63,11 @@ impl Taken {
         };
         let tables = names.as_ref().map(Tables::new).unwrap_or_default();
         Ok(Self { generation: part.generation, names, tables })
+    }
+
+    /// Where `serve` answers.
+    pub(crate) fn api(&self) -> Option<SocketAddr> {
+        self.names.as_ref().and_then(|names| names.api)
     }
 
     /// A VPC's DNS servers; none when it has none.

@@ -239,7 +239,7 @@ mod tests {
             zones: Vec::new(),
             discovered: Vec::new(),
         };
-        let names = Names { vpcs: vec![vpc.clone()], public: Vec::new(), internet: true };
+        let names = Names { vpcs: vec![vpc.clone()], public: Vec::new(), internet: true, api: None };
         let tables = Tables::new(&names);
         let (_kept, taken) = watch::channel(Arc::new(Taken { generation: 1, names: Some(names), tables }));
         let resolv_conf = folder.path().join("resolv.conf");

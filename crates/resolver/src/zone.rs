@@ -229,6 +229,7 @@ mod tests {
                 Record { name: "empty.example".to_owned(), addresses: Vec::new(), ttl: 1 },
             ],
             internet: false,
+            api: None,
         };
         Tables::new(&names).vpcs.remove(&vpc).unwrap()
     }
@@ -284,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_vpc_that_is_not_listed_has_no_names() {
-        let names = Names { vpcs: Vec::new(), public: vec![record("a", 1)], internet: false };
+        let names = Names { vpcs: Vec::new(), public: vec![record("a", 1)], internet: false, api: None };
         assert!(Tables::new(&names).vpc(&VpcId::from("vpc-1")).is_none());
     }
 }

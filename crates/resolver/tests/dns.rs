@@ -49,6 +49,7 @@ impl Stage {
             vpcs: vpcs.iter().enumerate().map(vpc).collect(),
             public: vec![record("*.dkr.ecr.r.amazonaws.com", [10]), record("many.example", 0..100)],
             internet: false,
+            api: None,
         };
         let role = RoleDir::new(folder.path().join("resolver"));
         Self { folder, role, names, generation: 1, playing: None }

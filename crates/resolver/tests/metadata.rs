@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,10 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::with_api(None)
+    }
+
+    fn with_api(api: Option<SocketAddr>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let vpc = |vpc: &str| VpcNames {
             vpc: VpcId::from(vpc),
@@ -40,7 +44,8 @@ impl Stage {
             zones: Vec::new(),
             discovered: Vec::new(),
         };
-        let names = Names { vpcs: vec![vpc("vpc-a"), vpc("vpc-b")], public: Vec::new(), internet: false };
+        let names =
+            Names { vpcs: vec![vpc("vpc-a"), vpc("vpc-b")], public: Vec::new(), internet: false, api };
         let role = RoleDir::new(folder.path().join("resolver"));
         let part = Part { id: PartId::Names, generation: 1, body: Some(Body::Names(names)) };
         role.write_config(&part).unwrap();
@@ -106,6 +111,10 @@ impl Stage {
 
     /// GETs a path from an address of a VPC, once the endpoint answers.
     fn get(&self, vpc: &str, from: Ipv4Addr, path: &str) -> (u16, String) {
+        self.send("GET", vpc, from, path, "")
+    }
+
+    fn send(&self, method: &str, vpc: &str, from: Ipv4Addr, path: &str, body: &str) -> (u16, String) {
         let deadline = Instant::now() + PATIENCE;
         let mut stream = loop {
             match netns::within(&self.folder.path().join("netns").join(vpc), || dial(from)).unwrap() {
@@ -115,7 +124,9 @@ impl Stage {
             std::thread::yield_now();
         };
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: 169.254.170.2\r\nConnection: close\r\n\r\n").unwrap();
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: 169.254.170.2\r\nContent-Length: {length}");
+        write!(stream, "{head}\r\nConnection: close\r\n\r\n{body}").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -293,4 +304,74 @@ fn statistics_are_counted_in_the_containers_own_group_and_interface() {
     assert!(machine(&first, "cpu_stats") > machine(&first, "precpu_stats"));
     assert!(first["networks"]["eth0"]["rx_bytes"].is_number());
     assert_eq!(second[format!("{}-1", own.id)]["name"], "app");
+}
+
+/// Answers one request after the other with these bodies; gives the requests as they came.
+fn answer_calls(listener: TcpListener, bodies: Vec<String>) -> std::thread::JoinHandle<Vec<String>> {
+    std::thread::spawn(move || {
+        let call = |body: String| {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
+            // Its body is a JSON object, which ends it.
+            while !request.ends_with(b"}") {
+                let read = stream.read(&mut buffer).unwrap();
+                assert!(read > 0, "the request breaks off");
+                request.extend_from_slice(&buffer[..read]);
+            }
+            let length = body.len();
+            let head = format!("HTTP/1.1 200 OK\r\nx-amzn-requestid: r\r\ncontent-length: {length}");
+            write!(stream, "{head}\r\n\r\n{body}").unwrap();
+            String::from_utf8(request).unwrap()
+        };
+        bodies.into_iter().map(call).collect()
+    })
+}
+
+#[test]
+fn a_task_asks_the_agent_for_protection_and_ecs_is_called_as_its_role() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut stage = Stage::with_api(Some(listener.local_addr().unwrap()));
+    let own = task("vpc-a", 9);
+    stage.write(&own);
+    stage.start();
+    let told = |on: bool| {
+        let arn = &own.arn;
+        format!(r#"{{"protectedTasks":[{{"taskArn":"{arn}","protectionEnabled":{on}}}],"failures":[]}}"#)
+    };
+    let calls = answer_calls(listener, vec![told(true), told(false)]);
+    let path = format!("/api/{}/task-protection/v1/state", own.containers[0].endpoint);
+    let send = |method: &str, from: u8, body: &str| {
+        let (status, body) = stage.send(method, "vpc-a", address(from), &path, body);
+        (status, serde_json::from_str::<Value>(&body).unwrap_or_default())
+    };
+    // What cannot be is not asked.
+    assert_eq!(send("PUT", 9, "{}").0, 400);
+    assert_eq!(send("PUT", 9, "on").1["error"]["Code"], "InvalidParameterException");
+    assert_eq!(send("POST", 9, "{}").0, 405);
+    let (status, refused) = send("GET", 10, "");
+    assert_eq!((status, &refused["error"]["Code"]), (404, &"ResourceNotFoundException".into()));
+
+    let (status, told) = send("PUT", 9, r#"{"ProtectionEnabled":true,"ExpiresInMinutes":5}"#);
+    assert_eq!((status, &told["protection"]["ProtectionEnabled"]), (200, &true.into()));
+    assert_eq!(told["protection"]["TaskArn"], own.arn.as_str());
+    assert_eq!(send("GET", 9, "").1["protection"]["ProtectionEnabled"], false);
+    let calls = calls.join().unwrap();
+    for (call, action) in calls.iter().zip(["UpdateTaskProtection", "GetTaskProtection"]) {
+        for words in [
+            "host: ecs.ap-northeast-2.amazonaws.com\r\n",
+            &*format!("x-amz-target: AmazonEC2ContainerServiceV20141113.{action}\r\n"),
+            "x-amz-security-token: token\r\n",
+            "authorization: AWS4-HMAC-SHA256 Credential=ASIA1/",
+            "/ap-northeast-2/ecs/aws4_request",
+            &*own.arn,
+        ] {
+            assert!(call.contains(words), "{words} in {call}");
+        }
+    }
+    assert!(calls[0].contains(r#""expiresInMinutes":5,"protectionEnabled":true"#), "{}", calls[0]);
+
+    // Nobody answers any more.
+    let (status, late) = send("GET", 9, "");
+    assert_eq!((status, &late["error"]["Code"]), (504, &"RequestCanceled".into()));
 }

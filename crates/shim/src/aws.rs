@@ -22,9 +22,13 @@ pub(crate) fn environment(task: &Task, container: &Container) -> BTreeMap<String
     }
     variables.extend(container.environment.clone());
     if !container.endpoint.is_empty() {
-        for (name, version) in [("ECS_CONTAINER_METADATA_URI_V4", "v4"), ("ECS_CONTAINER_METADATA_URI", "v3")]
-        {
-            variables.insert(name.to_owned(), format!("{ENDPOINT}/{version}/{}", container.endpoint));
+        let addresses = [
+            ("ECS_CONTAINER_METADATA_URI_V4", "v4"),
+            ("ECS_CONTAINER_METADATA_URI", "v3"),
+            ("ECS_AGENT_URI", "api"),
+        ];
+        for (name, root) in addresses {
+            variables.insert(name.to_owned(), format!("{ENDPOINT}/{root}/{}", container.endpoint));
         }
     }
     if let Some(role) = &task.role {

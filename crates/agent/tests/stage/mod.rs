@@ -295,7 +295,7 @@ pub fn edge(generation: u64) -> Part {
 }
 
 pub fn names(generation: u64) -> Part {
-    let names = Names { vpcs: Vec::new(), public: Vec::new(), internet: false };
+    let names = Names { vpcs: Vec::new(), public: Vec::new(), internet: false, api: None };
     Part { id: PartId::Names, generation, body: Some(Body::Names(names)) }
 }
 

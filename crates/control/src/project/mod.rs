@@ -52,6 +52,6 @@ pub fn project(rows: &Snapshot, settings: &Settings, part: &PartId) -> Option<Bo
         PartId::Task(id) => task::project(rows, settings, id).map(|task| Body::Task(Box::new(task))),
         PartId::LoadBalancer(id) => load_balancer::project(rows, id).map(Body::LoadBalancer),
         PartId::Edge => Some(Body::Edge(edge::project(rows, settings))),
-        PartId::Names => Some(Body::Names(names::project(rows))),
+        PartId::Names => Some(Body::Names(names::project(rows, settings))),
     }
 }

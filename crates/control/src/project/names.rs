@@ -9,6 +9,7 @@ use store::Snapshot;
 use types::{Region, VpcId};
 
 use super::edge::{nodes, public_addresses};
+use crate::Settings;
 use crate::ec2::interface::{NetworkInterface, public_dns_name};
 use crate::ec2::vpc::Vpc;
 use crate::ec2::vpc_endpoint::{VpcEndpoint, Way};
@@ -24,7 +25,7 @@ const TTL: u32 = 60;
 /// Pretend hosts come and go as a test does.
 const HOST_TTL: u32 = 5;
 
-pub(super) fn project(rows: &Snapshot) -> Names {
+pub(super) fn project(rows: &Snapshot, settings: &Settings) -> Names {
     let balancers: Vec<_> = rows.scan::<LoadBalancer>("").collect();
     let mut interfaces_of: BTreeMap<VpcId, Vec<Arc<NetworkInterface>>> = BTreeMap::new();
     for interface in rows.scan::<NetworkInterface>("").filter(|interface| interface.is_attached()) {
@@ -68,7 +69,12 @@ pub(super) fn project(rows: &Snapshot) -> Names {
             discovered,
         }
     };
-    Names { vpcs: vpcs.iter().map(names).collect(), public, internet: internet::is_on(rows) }
+    Names {
+        vpcs: vpcs.iter().map(names).collect(),
+        public,
+        internet: internet::is_on(rows),
+        api: Some(settings.listen),
+    }
 }
 
 /// The names that one VPC alone resolves: its internal load balancers', its interfaces' ("DNS attributes for your VPC",
@@ -188,7 +194,7 @@ mod tests {
         let [a, b] = &world.subnets;
         let body = format!("Name=in&Scheme=internal&Subnets.member.1={a}&Subnets.member.2={b}");
         world.fixture.ok(Service::Elbv2, "CreateLoadBalancer", &body);
-        let names = project(&world.rows());
+        let names = project(&world.rows(), &world.fixture.api.settings);
         let [vpc] = names.vpcs.as_slice() else { panic!("{:?}", names.vpcs) };
         assert_eq!(vpc.servers, ["10.194.0.2".parse::<Ipv4Addr>().unwrap(), LINK_LOCAL]);
         assert!(vpc.enabled);
@@ -221,7 +227,7 @@ mod tests {
         let world = World::new(true);
         let body = format!("VpcId={}&EnableDnsHostnames.Value=true", world.vpc);
         world.fixture.ok(Service::Ec2, "ModifyVpcAttribute", &body);
-        let (rows, names) = (world.rows(), project(&world.rows()));
+        let (rows, names) = (world.rows(), project(&world.rows(), &world.fixture.api.settings));
         for interface in rows.scan::<NetworkInterface>("").filter(|interface| interface.is_attached()) {
             let public = interface.public_address.unwrap();
             let [x, y, z, w] = public.octets();
@@ -246,7 +252,7 @@ mod tests {
         // How many of the far interfaces' private and public names the near VPC knows.
         let known = || {
             let rows = world.rows();
-            let names = project(&rows);
+            let names = project(&rows, &world.fixture.api.settings);
             let records = &names.vpcs.iter().find(|vpc| vpc.vpc.as_str() == near).unwrap().records;
             let far = rows.scan::<NetworkInterface>("").filter(|one| one.vpc_id.as_str() != near);
             let mut counts = (0, 0);

@@ -50,7 +50,7 @@ impl<'a> World<'a> {
     ) -> Self {
         let names = match project::project(rows, settings, &PartId::Names) {
             Some(Body::Names(names)) => names,
-            _ => desired::Names { vpcs: Vec::new(), public: Vec::new(), internet: false },
+            _ => desired::Names { vpcs: Vec::new(), public: Vec::new(), internet: false, api: None },
         };
         Self {
             rows,

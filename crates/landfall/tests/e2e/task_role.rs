@@ -12,7 +12,7 @@ use crate::stack::Stack;
 
 /// What it may and who it is, once a second.
 const PROGRAM: &str = r#"
-import json, os, time, urllib.request
+import json, os, time, urllib.error, urllib.request
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -33,17 +33,24 @@ for path in ("", "/task", "/stats", "/task/stats"):
     with urllib.request.urlopen(metadata + path, timeout=20) as answer:
         say("metadata" + path, json.load(answer))
 
+def protection():
+    try:
+        with urllib.request.urlopen(os.environ["ECS_AGENT_URI"] + "/task-protection/v1/state", timeout=20) as answer:
+            return json.load(answer)["failure"]["Reason"]
+    except urllib.error.HTTPError as error:
+        return json.load(error)["error"]["Code"]
+
 config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=10)
 sts, ecs = boto3.client("sts", config=config), boto3.client("ecs", config=config)
 for _ in range(120):
     say("identity", attempt(lambda: sts.get_caller_identity()["Arn"]))
     say("clusters", attempt(lambda: len(ecs.list_clusters()["clusterArns"])))
+    say("protection", attempt(protection))
     time.sleep(1)
 "#;
 
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"ecs-tasks.amazonaws.com"}}]}"#;
-const MAY_LIST: &str =
-    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecs:ListClusters","Resource":"*"}]}"#;
+const MAY_LIST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ecs:ListClusters","ecs:GetTaskProtection"],"Resource":"*"}]}"#;
 
 /// The last value that the program said of something.
 fn said(stack: &Stack, task: &str, what: &str) -> Option<Value> {
@@ -104,9 +111,12 @@ pub(crate) fn an_unmodified_sdk_calls_aws_as_the_task_role(stack: &Stack) {
     let identity = format!("arn:aws:sts::{account}:assumed-role/program/{task}");
     says(stack, &task, "identity", &json!(identity));
     says(stack, &task, "clusters", &json!("AccessDeniedException"));
+    says(stack, &task, "protection", &json!("AccessDeniedException"));
     let policy = format!("RoleName=program&PolicyName=list&PolicyDocument={MAY_LIST}");
     stack.iam("PutRolePolicy", &policy);
     says(stack, &task, "clusters", &json!(1));
+    // It is no service's.
+    says(stack, &task, "protection", &json!("TASK_NOT_VALID"));
 
     let document = said(stack, &task, "metadata/task").unwrap();
     assert_eq!(document["TaskARN"], format!("arn:aws:ecs:{REGION}:{account}:task/echo/{task}"));

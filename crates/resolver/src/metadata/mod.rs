@@ -4,18 +4,24 @@
 //! finds the task that owns the id, and asks its folder alone; [`document`] and [`stats`] write the answer. What `request`
 //! and `document` do is pure. Source: "Amazon ECS task metadata endpoint version 4 for tasks on Fargate", "Task IAM role".
 //!
+//! ECS's agent is asked there whether the task is protected from scaling in: [`protection`] has the words of both sides, and
+//! [`api`] asks `serve` as the task's role.
+//!
 //! The address is a link-local one that a task alone reaches through its own interface; security groups and network ACLs do
 //! not apply to it.
 
+mod api;
 mod document;
+mod protection;
 mod request;
 pub(crate) mod server;
 mod stats;
 mod tasks;
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
+use desired::Task;
 use types::VpcId;
 
 use request::{Asked, Version, What, read};
@@ -39,6 +45,8 @@ pub(crate) struct Asker {
     pub(crate) address: Ipv4Addr,
     /// The VPC's DNS servers, for the documents.
     pub(crate) dns_servers: Vec<Ipv4Addr>,
+    /// Where `serve` answers.
+    pub(crate) api: Option<SocketAddr>,
 }
 
 /// An HTTP answer.
@@ -77,10 +85,17 @@ impl Metadata {
                 credentials_error("NoIdInRequest", "CredentialsV2Request: No Credential ID in the request")
             }
             Asked::Credentials(Some(id)) => self.credentials(asker, id),
+            // What is asked of the agent is asked of `serve`, and not answered from here.
+            Asked::Protection(_) => Answer::no_such_page(),
             Asked::Container { id, what, version } => {
                 return self.container(asker, id, what, version, second);
             }
         })
+    }
+
+    /// The task of a container's endpoint, if it asks itself. It reads files, and may take its time.
+    pub(crate) fn task(&self, asker: &Asker, id: &str) -> Option<Task> {
+        self.tasks.find(asker, &Id::Container(id)).map(|owned| owned.task)
     }
 
     fn credentials(&self, asker: &Asker, id: &str) -> Answer {

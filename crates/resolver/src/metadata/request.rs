@@ -7,6 +7,8 @@ pub(crate) enum Asked<'a> {
     Container { id: &'a str, what: What, version: Version },
     /// The task role's key pair. None: the path names no id.
     Credentials(Option<&'a str>),
+    /// Whether the task of a container's endpoint is protected from scaling in.
+    Protection(&'a str),
     /// Nothing that there is. Tags (`taskWithTags`) are told on EC2 alone.
     Nothing,
 }
@@ -33,6 +35,10 @@ pub(crate) fn read(path: &str) -> Asked<'_> {
     let version = match (steps.next(), steps.next()) {
         (Some("v4"), id) => (id, Version::V4),
         (Some("v3"), id) => (id, Version::V3),
+        (Some("api"), Some(id)) => {
+            let is_state = steps.eq(["task-protection", "v1", "state"]);
+            return if is_state && !id.is_empty() { Asked::Protection(id) } else { Asked::Nothing };
+        }
         (Some("v2"), Some("credentials")) => {
             return Asked::Credentials(steps.next().filter(|id| !id.is_empty()));
         }
@@ -89,6 +95,11 @@ mod tests {
             ("/v2/credentials/b-2", Asked::Credentials(Some("b-2"))),
             ("/v2/credentials/", Asked::Credentials(None)),
             ("/v2/credentials", Asked::Credentials(None)),
+            ("/api/a-1/task-protection/v1/state", Asked::Protection("a-1")),
+            ("/api//task-protection/v1/state", Asked::Nothing),
+            ("/api/a-1/task-protection/v1", Asked::Nothing),
+            ("/api/a-1/task-protection/v1/state/", Asked::Nothing),
+            ("/api/a-1/fault/v1/network-latency/start", Asked::Nothing),
             ("/v4/a-1/taskWithTags", Asked::Nothing),
             ("/v4/a-1/associations/elastic-inference", Asked::Nothing),
             ("/v4/", Asked::Nothing),

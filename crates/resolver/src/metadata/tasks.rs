@@ -138,7 +138,7 @@ mod tests {
 
     fn asker(vpc: &str, last: u8) -> Asker {
         let address = Ipv4Addr::new(10, 0, 1, last);
-        Asker { vpc: VpcId::from(vpc), address, dns_servers: Vec::new() }
+        Asker { vpc: VpcId::from(vpc), address, dns_servers: Vec::new(), api: None }
     }
 
     #[test]

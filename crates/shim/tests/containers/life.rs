@@ -180,6 +180,7 @@ fn a_container_is_told_where_it_runs_and_where_its_own_metadata_and_credentials_
         "AWS_REGION=eu-west-1\n",
         "ECS_CONTAINER_METADATA_URI=http://169.254.170.2/v3/0a-1\n",
         "ECS_CONTAINER_METADATA_URI_V4=http://169.254.170.2/v4/0a-1\n",
+        "ECS_AGENT_URI=http://169.254.170.2/api/0a-1\n",
     ] {
         assert!(output.contains(want), "{want} in {output}");
     }
