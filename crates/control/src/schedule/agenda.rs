@@ -6,8 +6,9 @@ use store::{Commit, Row, Snapshot};
 use types::{PartId, Timestamp};
 
 use super::table_of;
+use crate::cloudwatch::MetricAlarm;
 use crate::ecs::cluster::Cluster;
-use crate::ecs::service::{Service, found_by_group};
+use crate::ecs::service::{Service, found_by_alarm, found_by_group};
 use crate::ecs::task::{Task, found_by_id};
 use crate::elbv2::target_group::TargetGroup;
 use crate::machine::Machine;
@@ -62,6 +63,7 @@ impl Agenda {
                 || table_of::<Service>(table)
                 || table_of::<Cluster>(table)
                 || table_of::<TargetGroup>(table)
+                || table_of::<MetricAlarm>(table)
         };
         let before = self.rows.len();
         self.rows.extend(commit.changed.iter().filter(|(table, _)| known(table)).cloned());
@@ -127,6 +129,9 @@ impl Agenda {
                     due.task(&task);
                 }
                 due.tasks.insert(key);
+            } else if table_of::<MetricAlarm>(table) {
+                let prefix = found_by_alarm(&key);
+                due.services.extend(rows.find::<Service>(&prefix).map(|service| service.key()));
             } else if let Some(group) = rows.get::<TargetGroup>(&key) {
                 due.group(rows, &group.arn);
             } else {

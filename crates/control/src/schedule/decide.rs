@@ -1,6 +1,7 @@
 //! What a service needs next: a pure function from what there is to decisions.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use types::{TaskId, Timestamp};
 
@@ -17,6 +18,17 @@ pub struct ServiceView<'a> {
     pub tasks: Vec<TaskView>,
     /// The subnets of each deployment, by its id, with the names of their zones.
     pub subnets: BTreeMap<String, Vec<(String, String)>>,
+    /// What watches its primary deployment.
+    pub alarms: Alarms,
+}
+
+/// The alarms that watch a deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Alarms {
+    /// The names of those that are in ALARM.
+    pub raised: Vec<String>,
+    /// How long the deployment is watched yet when all of its tasks serve.
+    pub bake: Duration,
 }
 
 /// A task as far as decisions go.
@@ -117,11 +129,15 @@ pub enum Decision {
     },
     /// The primary deployment has a task that is well: failed ones are not counted any more.
     Proven,
-    /// The circuit breaker gives the primary deployment up.
+    /// The primary deployment is given up.
     Fail {
         /// Whether the last completed one takes its place.
         roll_back: bool,
+        /// By these alarms. None: by the circuit breaker.
+        alarms: Vec<String>,
     },
+    /// All tasks of the primary deployment serve, and its alarms are watched yet.
+    Bake,
     /// The primary deployment is complete.
     Complete,
     /// All is as desired: say so.
@@ -155,8 +171,8 @@ pub fn schedule(view: &ServiceView<'_>, now: Timestamp) -> Vec<Decision> {
         return end(view);
     }
     let Some(primary) = service.primary() else { return Vec::new() };
-    if let Some(tripped) = breaker(service) {
-        return vec![tripped];
+    if let Some(given_up) = breaker(service).or_else(|| alarmed(view)) {
+        return vec![given_up];
     }
     let tasks = Tasks::sort(view, &primary.id);
     let mut decisions = noticed(view);
@@ -176,7 +192,7 @@ pub fn schedule(view: &ServiceView<'_>, now: Timestamp) -> Vec<Decision> {
     }
     decisions.extend(plan.retire);
     decisions.extend(held_up(view, plan.held));
-    decisions.extend(rest(view, &tasks));
+    decisions.extend(rest(view, &tasks, now));
     decisions.extend(view.tasks.iter().filter(|task| task.wanted).filter_map(|task| match task.health {
         Health::Undecided { until: Some(until) } if until > now => Some(Decision::Wait { until }),
         _ => None,
@@ -206,7 +222,27 @@ fn breaker(service: &Service) -> Option<Decision> {
     // What is rolled back to and fails is not rolled back again.
     let roll_back =
         service.circuit_breaker.rollback && !primary.rollback && service.rollback_target().is_some();
-    tripped.then_some(Decision::Fail { roll_back })
+    tripped.then_some(Decision::Fail { roll_back, alarms: Vec::new() })
+}
+
+/// Whether an alarm gives the primary deployment up: it is watched as soon as one of its tasks runs.
+fn alarmed(view: &ServiceView<'_>) -> Option<Decision> {
+    let primary = view.service.primary().filter(|primary| primary.is_watched())?;
+    let began = |task: &TaskView| task.deployment == primary.id && task.runs();
+    let begun = primary.baking_since.is_some() || view.tasks.iter().any(began);
+    let wanted = view.service.alarms.as_ref().is_some_and(|alarms| alarms.rollback);
+    let roll_back = wanted && !primary.rollback && view.service.rollback_target().is_some();
+    let alarms = view.alarms.raised.clone();
+    (begun && !alarms.is_empty()).then_some(Decision::Fail { roll_back, alarms })
+}
+
+/// What there is to do yet for a deployment all of whose tasks serve, before it is complete. None: nothing.
+fn bake(view: &ServiceView<'_>, now: Timestamp) -> Option<Vec<Decision>> {
+    let primary = view.service.primary().filter(|primary| primary.is_watched())?;
+    let since = primary.baking_since.unwrap_or(now);
+    let until = since.plus(view.alarms.bake);
+    let begins = primary.baking_since.is_none().then_some(Decision::Bake);
+    (until > now).then(|| begins.into_iter().chain([Decision::Wait { until }]).collect())
 }
 
 /// The tasks that shall run, sorted.
@@ -367,7 +403,7 @@ fn noticed(view: &ServiceView<'_>) -> Vec<Decision> {
 }
 
 /// Deployments without tasks, and whether all is as desired.
-fn rest(view: &ServiceView<'_>, tasks: &Tasks<'_>) -> Vec<Decision> {
+fn rest(view: &ServiceView<'_>, tasks: &Tasks<'_>, now: Timestamp) -> Vec<Decision> {
     let service = view.service;
     let mut decisions = Vec::new();
     let desired = usize::try_from(service.desired_count).unwrap_or(usize::MAX);
@@ -387,6 +423,11 @@ fn rest(view: &ServiceView<'_>, tasks: &Tasks<'_>) -> Vec<Decision> {
     let complete = alone && tasks.good.len() == desired;
     let running = complete && tasks.good.iter().all(|task| task.runs());
     let serving = running && tasks.serving() == desired;
+    let baking = bake(view, now).filter(|_| serving && state == Some(RolloutState::InProgress));
+    if let Some(baking) = baking {
+        decisions.extend(baking);
+        return decisions;
+    }
     if serving && state == Some(RolloutState::InProgress) {
         decisions.push(Decision::Complete);
     }

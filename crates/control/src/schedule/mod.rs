@@ -26,7 +26,7 @@ use store::{Row, Tx};
 use types::{AccountId, Region, Timestamp};
 
 pub use agenda::{Agenda, Subject};
-pub use decide::{Cause, Decision, Health, ServiceView, TaskView, schedule};
+pub use decide::{Alarms, Cause, Decision, Health, ServiceView, TaskView, schedule};
 
 use crate::ecs::cluster::Cluster;
 use crate::ecs::service::Service;

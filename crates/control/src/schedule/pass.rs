@@ -8,12 +8,12 @@ use store::{Row, Snapshot, Tx};
 use types::{TaskId, Timestamp};
 
 use super::advance::{Effect, advance};
-use super::decide::{Cause, Decision, ServiceView, TaskView, schedule};
+use super::decide::{Alarms, Cause, Decision, ServiceView, TaskView, schedule};
 use super::launch::{self, Launch};
 use super::tell::{News, Tally};
 use super::{REMEMBERED, discovery, health};
 use crate::ec2::{interface, subnet};
-use crate::ecs::service::{PropagateTags, RolloutState, Service, ServiceStatus, record};
+use crate::ecs::service::{Deployment, PropagateTags, RolloutState, Service, ServiceStatus, record};
 use crate::ecs::task::overrides::TaskOverride;
 use crate::ecs::task::{LastStatus, StopCode, TargetState, Task, session};
 use crate::ecs::{Tags, task_definition};
@@ -163,10 +163,15 @@ impl Pass<'_> {
                     primary.updated_at = now;
                 }
             }
-            Decision::Fail { roll_back } => {
+            Decision::Bake => {
+                if let Some(primary) = service.deployments.first_mut() {
+                    primary.baking_since = Some(now);
+                }
+            }
+            Decision::Fail { roll_back, alarms } => {
                 let to = service.rollback_target().map(str::to_owned).filter(|_| roll_back);
-                record::change(rows, service, now, |record| record.trip(to.as_deref(), now));
-                service.fail(now);
+                record::change(rows, service, now, |record| record.trip(to.as_deref(), &alarms, now));
+                service.fail(alarms, now);
                 if roll_back {
                     service.roll_back(rows, now);
                 }
@@ -295,7 +300,11 @@ fn view<'a>(
         .deployments
         .iter()
         .map(|known| (known.id.clone(), known.network.subnets.iter().map(zone).collect()));
-    ServiceView { service, tasks: tasks.collect(), subnets: subnets.collect() }
+    let alarms = match service.primary().is_some_and(Deployment::is_watched) {
+        true => Alarms { raised: service.raised_alarms(rows), bake: service.bake_time(rows) },
+        false => Alarms::default(),
+    };
+    ServiceView { service, tasks: tasks.collect(), subnets: subnets.collect(), alarms }
 }
 
 /// Makes a task of a service's deployment.

@@ -7,7 +7,7 @@ use wire::{ApiError, Empty, False, OnlyDefault};
 use super::registry::{self, RegistryRequest};
 use super::validate::{self, DeploymentConfiguration, DeploymentController, LoadBalancerRequest, Off};
 use super::view::OneService;
-use super::{Deployment, Failures, PropagateTags, Rebalancing, Service, ServiceStatus, record};
+use super::{Deployment, Failures, PropagateTags, Rebalancing, Service, ServiceStatus, alarms, record};
 use crate::Context;
 use crate::ecs::capacity_provider::{self, StrategyItem};
 use crate::ecs::network::{self, NetworkConfiguration};
@@ -123,6 +123,7 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateService) -> Resul
         minimum_healthy_percent: minimum,
         maximum_percent: maximum,
         circuit_breaker: request.deployment_configuration.deployment_circuit_breaker.unwrap_or_default(),
+        alarms: alarms::take(request.deployment_configuration.alarms, None)?,
         availability_zone_rebalancing: rebalancing,
         health_check_grace_period_seconds: validate::grace_period(
             request.health_check_grace_period_seconds,

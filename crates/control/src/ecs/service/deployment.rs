@@ -37,6 +37,15 @@ pub struct Deployment {
     /// Whether it is rolled back to.
     #[serde(default)]
     pub rollback: bool,
+    /// Whether the service's alarms are watched for it.
+    #[serde(default)]
+    pub watched: bool,
+    /// Since when it has all of its tasks, and they are watched yet.
+    #[serde(default)]
+    pub baking_since: Option<Timestamp>,
+    /// The alarms that gave it up, or because of which it is rolled back to.
+    #[serde(default)]
+    pub alarmed: Vec<String>,
     /// How far it is.
     pub rollout_state: RolloutState,
     /// When it began.
@@ -53,7 +62,7 @@ pub enum RolloutState {
     InProgress,
     /// It reached the steady state.
     Completed,
-    /// The circuit breaker gave it up: it starts no more tasks.
+    /// The circuit breaker or an alarm gave it up: it starts no more tasks.
     Failed,
 }
 
@@ -76,6 +85,9 @@ impl Deployment {
             failed_tasks: 0,
             proven: false,
             rollback: false,
+            watched: false,
+            baking_since: None,
+            alarmed: Vec::new(),
             rollout_state: RolloutState::InProgress,
             created_at: now,
             updated_at: now,
@@ -99,15 +111,26 @@ impl Deployment {
                 )
     }
 
+    /// Why it was given up.
+    fn failure(&self) -> &'static str {
+        if self.alarmed.is_empty() { "tasks failed to start" } else { "alarm detected" }
+    }
+
+    /// Whether the service's alarms may give it up now.
+    pub fn is_watched(&self) -> bool {
+        self.watched && self.rollout_state == RolloutState::InProgress
+    }
+
     /// AWS's words for how far it is.
     pub fn rollout_reason(&self) -> String {
+        let by = if self.alarmed.is_empty() { "circuit breaker" } else { "alarm" };
         match self.rollout_state {
             RolloutState::InProgress if self.rollback => {
-                format!("ECS deployment circuit breaker: rolling back to deploymentId {}.", self.id)
+                format!("ECS deployment {by}: rolling back to deploymentId {}.", self.id)
             }
             RolloutState::InProgress => format!("ECS deployment {} in progress.", self.id),
             RolloutState::Completed => format!("ECS deployment {} completed.", self.id),
-            RolloutState::Failed => "ECS deployment circuit breaker: tasks failed to start.".to_owned(),
+            RolloutState::Failed => format!("ECS deployment {by}: {}.", self.failure()),
         }
     }
 }
@@ -123,7 +146,8 @@ fn digits() -> String {
 impl Service {
     /// Begins a deployment; the tasks of those before it are replaced. It is recorded with its revision, and what was
     /// under way is recorded as stopped.
-    pub fn deploy(&mut self, rows: &mut Tx, next: Deployment, now: Timestamp) {
+    pub fn deploy(&mut self, rows: &mut Tx, mut next: Deployment, now: Timestamp) {
+        next.watched = self.watches(rows);
         let sources = record::sources(rows, self);
         record::change(rows, self, now, |running| {
             running
@@ -146,12 +170,13 @@ impl Service {
         self.steady = false;
     }
 
-    /// The circuit breaker gives the primary deployment up.
-    pub fn fail(&mut self, now: Timestamp) {
+    /// The primary deployment is given up: by these alarms, or by the circuit breaker where there are none.
+    pub fn fail(&mut self, alarms: Vec<String>, now: Timestamp) {
         let Some(primary) = self.deployments.first_mut() else { return };
         primary.rollout_state = RolloutState::Failed;
+        primary.alarmed = alarms;
         primary.updated_at = now;
-        let words = format!("(deployment {}) deployment failed: tasks failed to start.", primary.id);
+        let words = format!("(deployment {}) deployment failed: {}.", primary.id, primary.failure());
         self.event(now, words);
     }
 
@@ -169,7 +194,8 @@ impl Service {
             let revision = id.trim_start_matches("ecs-svc/");
             rows.get::<Revision>(&format!("{}/{revision}", self.key())).map(|revision| revision.deployment())
         };
-        if let Some(next) = known.or_else(revision) {
+        if let Some(mut next) = known.or_else(revision) {
+            next.watched = self.watches(rows);
             self.go_back_to(next, now);
         }
     }
@@ -180,6 +206,8 @@ impl Service {
         next.rollback = true;
         next.proven = false;
         next.failed_tasks = 0;
+        next.baking_since = None;
+        next.alarmed = self.primary().map(|primary| primary.alarmed.clone()).unwrap_or_default();
         next.updated_at = now;
         self.event(now, format!("rolling back to deployment {}.", next.id));
         self.install(next);

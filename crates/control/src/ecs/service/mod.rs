@@ -1,5 +1,6 @@
 //! Services: how many tasks of which task definition run where, and which target groups they join.
 
+pub mod alarms;
 pub mod create;
 pub mod delete;
 pub mod deployment;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use store::Row;
 use types::{AccountId, Region, TaskId, Timestamp};
 
+pub use alarms::{DeploymentAlarms, found_by_alarm};
 pub use deployment::{Deployment, RolloutState};
 pub(super) use validate::platform_version;
 pub(super) use view::{PLATFORM_FAMILY, PLATFORM_VERSION};
@@ -49,6 +51,9 @@ pub struct Service {
     /// Whether a deployment whose tasks keep failing is given up.
     #[serde(default)]
     pub circuit_breaker: CircuitBreaker,
+    /// The alarms that give a deployment up.
+    #[serde(default)]
+    pub alarms: Option<DeploymentAlarms>,
     /// Whether running tasks are moved when the zones have come out of balance. Each start goes to the zone with the
     /// fewest tasks, and each stop takes from the one with the most, either way.
     pub availability_zone_rebalancing: Rebalancing,
@@ -210,13 +215,16 @@ impl Row for Service {
         format!("{}/{}/{}/{}", self.account, self.region, self.cluster, self.name)
     }
 
-    /// By the target groups that its tasks join.
+    /// By the target groups that its tasks join, and by the alarms that its deployment is watched by.
     fn found_by(&self) -> Vec<String> {
         if self.status == ServiceStatus::Inactive {
             return Vec::new();
         }
         let groups = self.deployments.iter().flat_map(|deployment| &deployment.load_balancers);
-        groups.map(|entry| format!("{}{}", found_by_group(&entry.target_group_arn), self.key())).collect()
+        let groups = groups.map(|entry| format!("{}{}", found_by_group(&entry.target_group_arn), self.key()));
+        let watched = self.primary().is_some_and(Deployment::is_watched);
+        let alarms = self.alarm_keys().filter(|_| watched);
+        groups.chain(alarms.map(|alarm| format!("{}{}", found_by_alarm(&alarm), self.key()))).collect()
     }
 }
 

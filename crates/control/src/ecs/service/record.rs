@@ -7,7 +7,7 @@ use store::{Row, Snapshot, Tx};
 use types::{AccountId, Region, Timestamp};
 
 use super::revision::Revision;
-use super::{CircuitBreaker, Service};
+use super::{CircuitBreaker, Deployment, DeploymentAlarms, Service};
 use crate::ecs::task::{LastStatus, Task};
 
 /// How many records a service keeps. AWS keeps them for 90 days.
@@ -42,6 +42,15 @@ pub struct Record {
     pub circuit_breaker: CircuitBreaker,
     /// What the circuit breaker did.
     pub monitor: Monitor,
+    /// The alarms that may give it up.
+    #[serde(default)]
+    pub alarms: Option<DeploymentAlarms>,
+    /// What they did.
+    #[serde(default)]
+    pub alarm_monitor: Monitor,
+    /// Those that gave it up.
+    #[serde(default)]
+    pub triggered: Vec<String>,
     /// How many tasks had failed.
     pub failed_tasks: u32,
     /// How many may not.
@@ -95,13 +104,14 @@ pub struct Source {
     pub pending: usize,
 }
 
-/// Where the circuit breaker is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Where the circuit breaker is, or what watches the alarms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Monitor {
     /// It is off.
+    #[default]
     Disabled,
-    /// It counts.
+    /// It counts, or watches.
     Monitoring,
     /// It gave the deployment up.
     Triggered,
@@ -151,7 +161,7 @@ impl Record {
     /// The record of the primary deployment, which begins.
     pub(super) fn begin(service: &Service, sources: Vec<Source>, now: Timestamp) -> Self {
         let target = service.primary().map(|primary| primary.revision().to_owned()).unwrap_or_default();
-        Self {
+        let mut record = Self {
             account: service.account.clone(),
             region: service.region.clone(),
             cluster: service.cluster.clone(),
@@ -161,10 +171,13 @@ impl Record {
             status_reason: None,
             target,
             sources,
-            minimum_healthy_percent: service.minimum_healthy_percent,
-            maximum_percent: service.maximum_percent,
-            circuit_breaker: service.circuit_breaker,
+            minimum_healthy_percent: 0,
+            maximum_percent: 0,
+            circuit_breaker: CircuitBreaker::default(),
             monitor: if service.circuit_breaker.enable { Monitor::Monitoring } else { Monitor::Disabled },
+            alarms: None,
+            alarm_monitor: Monitor::Disabled,
+            triggered: Vec::new(),
             failed_tasks: 0,
             threshold: CircuitBreaker::threshold(service.desired_count),
             rollback: None,
@@ -172,6 +185,21 @@ impl Record {
             updated_at: now,
             finished_at: None,
             stopped_at: None,
+        };
+        record.configure(service);
+        record
+    }
+
+    /// Takes a service's settings over, as a deployment that goes on does.
+    pub(super) fn configure(&mut self, service: &Service) {
+        self.minimum_healthy_percent = service.minimum_healthy_percent;
+        self.maximum_percent = service.maximum_percent;
+        self.circuit_breaker = service.circuit_breaker;
+        self.alarms.clone_from(&service.alarms);
+        if self.rollback.is_none() {
+            let watched = service.primary().is_some_and(Deployment::is_watched);
+            let is_on = watched && !service.alarm_names().is_empty();
+            self.alarm_monitor = if is_on { Monitor::Monitoring } else { Monitor::Disabled };
         }
     }
 
@@ -192,22 +220,33 @@ impl Record {
         self.unmonitored();
     }
 
-    /// The circuit breaker gave it up; `to`: the revision that takes its place.
-    pub fn trip(&mut self, to: Option<&str>, now: Timestamp) {
-        const REASON: &str = "circuit breaker threshold was exceeded.";
+    /// It was given up: by these alarms, or by the circuit breaker where there are none. `to`: the revision that takes its
+    /// place.
+    pub fn trip(&mut self, to: Option<&str>, alarms: &[String], now: Timestamp) {
+        let reason = match alarms {
+            [] => "circuit breaker threshold was exceeded.".to_owned(),
+            names => format!("alarm was detected: {}.", names.join(", ")),
+        };
         if self.rollback.is_some() {
             self.status = Status::RollbackFailed;
-            self.status_reason = Some(format!("Service deployment rollback failed because the {REASON}"));
+            self.status_reason = Some(format!("Service deployment rollback failed because the {reason}"));
             self.finished_at = Some(now);
+            self.unmonitored();
             return;
         }
-        self.monitor = Monitor::Triggered;
+        match alarms {
+            [] => self.monitor = Monitor::Triggered,
+            names => {
+                self.alarm_monitor = Monitor::Triggered;
+                self.triggered = names.to_vec();
+            }
+        }
         match to {
             Some(_) => {
-                self.take_back(format!("Service deployment rolled back because the {REASON}"), to, now);
+                self.take_back(format!("Service deployment rolled back because the {reason}"), to, now);
             }
             None => {
-                self.stop(&format!("Service deployment stopped because the {REASON}"), now);
+                self.stop(&format!("Service deployment stopped because the {reason}"), now);
             }
         }
     }
@@ -221,8 +260,10 @@ impl Record {
     }
 
     fn unmonitored(&mut self) {
-        if self.monitor == Monitor::Monitoring {
-            self.monitor = Monitor::MonitoringComplete;
+        for monitor in [&mut self.monitor, &mut self.alarm_monitor] {
+            if *monitor == Monitor::Monitoring {
+                *monitor = Monitor::MonitoringComplete;
+            }
         }
     }
 }
@@ -248,7 +289,7 @@ fn prefix_of(service: &Service) -> String {
 /// What runs of a service: its revisions with their tasks.
 pub(super) fn sources(rows: &Snapshot, service: &Service) -> Vec<Source> {
     let tasks: Vec<_> = rows.find::<Task>(&service.tasks_prefix()).collect();
-    let source = |(number, deployment): (usize, &super::Deployment)| {
+    let source = |(number, deployment): (usize, &Deployment)| {
         let own = || tasks.iter().filter(|task| task.started_by == deployment.id);
         let running = own().filter(|task| task.last_status == LastStatus::Running).count();
         Source {

@@ -69,8 +69,8 @@ struct MonitorView {
 #[serde(rename_all = "camelCase")]
 struct AlarmsView {
     status: Monitor,
-    alarm_names: [String; 0],
-    triggered_alarm_names: [String; 0],
+    alarm_names: Vec<String>,
+    triggered_alarm_names: Vec<String>,
 }
 
 impl Record {
@@ -139,6 +139,7 @@ impl Record {
                 self.minimum_healthy_percent,
                 self.maximum_percent,
                 self.circuit_breaker,
+                self.alarms.clone(),
             ),
             rollback: self.rollback.as_ref().map(|rollback| RollbackView {
                 reason: rollback.reason.clone(),
@@ -150,7 +151,15 @@ impl Record {
                 failure_count: failed.unwrap_or(self.failed_tasks),
                 threshold: self.threshold,
             },
-            alarms: AlarmsView { status: Monitor::Disabled, alarm_names: [], triggered_alarm_names: [] },
+            alarms: AlarmsView {
+                status: self.alarm_monitor,
+                alarm_names: self
+                    .alarms
+                    .as_ref()
+                    .map(|alarms| alarms.alarm_names.clone())
+                    .unwrap_or_default(),
+                triggered_alarm_names: self.triggered.clone(),
+            },
         }
     }
 }

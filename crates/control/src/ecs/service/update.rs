@@ -7,7 +7,7 @@ use wire::{ApiError, Empty, False, OnlyDefault};
 use super::registry::{self, RegistryRequest};
 use super::validate::{self, DeploymentConfiguration, DeploymentController, LoadBalancerRequest, Off};
 use super::view::OneService;
-use super::{Deployment, PropagateTags, Rebalancing, record};
+use super::{Deployment, PropagateTags, Rebalancing, RolloutState, alarms, record};
 use crate::Context;
 use crate::ecs::capacity_provider::{self, StrategyItem};
 use crate::ecs::network::{self, NetworkConfiguration};
@@ -97,6 +97,8 @@ pub fn update(rows: &mut Tx, context: &Context, request: UpdateService) -> Resul
     )?;
     service.circuit_breaker =
         request.deployment_configuration.deployment_circuit_breaker.unwrap_or(service.circuit_breaker);
+    let alarms_before = service.alarms.clone();
+    service.alarms = alarms::take(request.deployment_configuration.alarms, alarms_before.clone())?;
     if load_balancers.is_empty()
         && request.health_check_grace_period_seconds.is_some_and(|seconds| seconds > 0)
     {
@@ -142,12 +144,13 @@ pub fn update(rows: &mut Tx, context: &Context, request: UpdateService) -> Resul
         service.deploy(rows, next, context.now);
     } else {
         // A deployment that goes on goes on with the new settings.
-        let (least, most, breaker) =
-            (service.minimum_healthy_percent, service.maximum_percent, service.circuit_breaker);
-        record::change(rows, &service, context.now, |record| {
-            (record.minimum_healthy_percent, record.maximum_percent) = (least, most);
-            record.circuit_breaker = breaker;
-        });
+        if service.alarms != alarms_before && primary.rollout_state == RolloutState::InProgress {
+            let watched = service.watches(rows);
+            if let Some(primary) = service.deployments.first_mut() {
+                primary.watched = watched;
+            }
+        }
+        record::change(rows, &service, context.now, |record| record.configure(&service));
     }
     let service = rows.put(service);
     Ok(OneService { service: service.print(rows, true) })

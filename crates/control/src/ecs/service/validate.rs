@@ -4,7 +4,7 @@ use serde::Deserialize;
 use store::Snapshot;
 use wire::{ApiError, DocumentedDefault, Empty, OnlyDefault};
 
-use super::{CircuitBreaker, LoadBalancer, Rebalancing};
+use super::{CircuitBreaker, DeploymentAlarms, LoadBalancer, Rebalancing};
 use crate::Context;
 use crate::ecs::network::{self, Network};
 use crate::ecs::task_definition::TaskDefinition;
@@ -54,8 +54,8 @@ pub(crate) struct DeploymentConfiguration {
     pub minimum_healthy_percent: Option<i64>,
     /// Absent: off when the service is made, as it was when it is changed.
     pub deployment_circuit_breaker: Option<CircuitBreaker>,
-    #[serde(default, rename = "alarms")]
-    _alarms: OnlyDefault<Off>,
+    /// Absent: none when the service is made, as they were when it is changed.
+    pub alarms: Option<DeploymentAlarms>,
     #[serde(default, rename = "strategy")]
     _strategy: OnlyDefault<Rolling>,
     #[serde(default, rename = "bakeTimeInMinutes")]

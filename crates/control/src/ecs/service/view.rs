@@ -5,8 +5,8 @@ use store::Snapshot;
 
 use super::registry::ServiceRegistry;
 use super::{
-    CircuitBreaker, Deployment, LoadBalancer, PropagateTags, Rebalancing, RolloutState, Service,
-    ServiceStatus,
+    CircuitBreaker, Deployment, DeploymentAlarms, LoadBalancer, PropagateTags, Rebalancing, RolloutState,
+    Service, ServiceStatus,
 };
 use crate::ecs::capacity_provider::StrategyItem;
 use crate::ecs::network::NetworkView;
@@ -70,6 +70,8 @@ pub struct ServiceView {
 #[serde(rename_all = "camelCase")]
 pub(super) struct ConfigurationView {
     deployment_circuit_breaker: CircuitBreaker,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarms: Option<DeploymentAlarms>,
     maximum_percent: u32,
     minimum_healthy_percent: u32,
     strategy: &'static str,
@@ -77,9 +79,15 @@ pub(super) struct ConfigurationView {
 }
 
 impl ConfigurationView {
-    pub(super) fn new(minimum: u32, maximum: u32, circuit_breaker: CircuitBreaker) -> Self {
+    pub(super) fn new(
+        minimum: u32,
+        maximum: u32,
+        circuit_breaker: CircuitBreaker,
+        alarms: Option<DeploymentAlarms>,
+    ) -> Self {
         Self {
             deployment_circuit_breaker: circuit_breaker,
+            alarms,
             maximum_percent: maximum,
             minimum_healthy_percent: minimum,
             strategy: "ROLLING",
@@ -194,6 +202,7 @@ impl Service {
                 self.minimum_healthy_percent,
                 self.maximum_percent,
                 self.circuit_breaker,
+                self.alarms.clone(),
             ),
             deployments: match self.status {
                 ServiceStatus::Inactive => Vec::new(),

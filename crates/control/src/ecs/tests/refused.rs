@@ -555,10 +555,10 @@ fn services_that_cannot_be_are_refused() {
                 with(
                     &good,
                     "/deploymentConfiguration",
-                    json!({"alarms": {"alarmNames": ["high"], "enable": true, "rollback": false}}),
+                    json!({"alarms": {"alarmNames": [], "enable": true, "rollback": false}}),
                 ),
                 "InvalidParameterException",
-                "deploymentConfiguration.alarms",
+                "deploymentConfiguration.alarms.alarmNames cannot be empty",
             ),
             (
                 create,

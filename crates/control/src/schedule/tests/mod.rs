@@ -1,5 +1,6 @@
 //! Services over the API with a machine that the test plays, tasks' lives, and simulations of the decisions.
 
+mod alarms;
 mod deployments;
 mod discovery;
 mod flow;

@@ -1,14 +1,17 @@
 //! Random histories of services: what must hold in each step, and that they come to rest where they shall.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use types::{AccountId, Region, TaskId, Timestamp};
 
 use crate::ecs::service::{
-    CircuitBreaker, Deployment, Failures, PropagateTags, Rebalancing, RolloutState, Service, ServiceStatus,
+    CircuitBreaker, Deployment, DeploymentAlarms, Failures, PropagateTags, Rebalancing, RolloutState,
+    Service, ServiceStatus,
 };
 use crate::ecs::task::LastStatus;
 use crate::ecs::{AssignPublicIp, Network, Tags};
-use crate::schedule::{Cause, Decision, Health, ServiceView, TaskView, schedule, tell};
+use crate::schedule::{Alarms, Cause, Decision, Health, ServiceView, TaskView, schedule, tell};
 
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -33,6 +36,7 @@ pub(super) fn service(desired_count: u32, minimum: u32, maximum: u32) -> Service
         minimum_healthy_percent: minimum,
         maximum_percent: maximum,
         circuit_breaker: CircuitBreaker::default(),
+        alarms: None,
         availability_zone_rebalancing: Rebalancing::Enabled,
         health_check_grace_period_seconds: 0,
         enable_ecs_managed_tags: false,
@@ -61,20 +65,29 @@ pub(super) struct Model {
     /// The subnets with their zones.
     subnets: Vec<(&'static str, &'static str)>,
     made: u32,
+    /// The alarms in ALARM.
+    pub(super) raised: Vec<String>,
+    pub(super) bake: Duration,
+    pub(super) now: Timestamp,
 }
 
 impl Model {
     pub(super) fn new(service: Service) -> Self {
         // Two subnets in one zone, one in another.
         let subnets = vec![("s1", "a"), ("s2", "a"), ("s3", "c")];
-        Self { service, tasks: Vec::new(), subnets, made: 0 }
+        let tasks = Vec::new();
+        Self { service, tasks, subnets, made: 0, raised: Vec::new(), bake: Duration::ZERO, now: NOW }
     }
 
     pub(super) fn decide(&self) -> Vec<Decision> {
         let subnets = || self.subnets.iter().map(|(subnet, zone)| ((*subnet).to_owned(), (*zone).to_owned()));
         let subnets = self.service.deployments.iter().map(|known| (known.id.clone(), subnets().collect()));
         let subnets = subnets.collect();
-        schedule(&ServiceView { service: &self.service, tasks: self.tasks.clone(), subnets }, NOW)
+        let alarms = Alarms { raised: self.raised.clone(), bake: self.bake };
+        schedule(
+            &ServiceView { service: &self.service, tasks: self.tasks.clone(), subnets, alarms },
+            self.now,
+        )
     }
 
     fn apply(&mut self, decisions: Vec<Decision>) {
@@ -124,12 +137,18 @@ impl Model {
                     let primary = &mut self.service.deployments[0];
                     (primary.proven, primary.failed_tasks) = (true, 0);
                 }
-                Decision::Fail { roll_back } => {
-                    self.service.fail(NOW);
+                Decision::Bake => {
+                    let primary = &mut self.service.deployments[0];
+                    assert_eq!(primary.baking_since, None, "it begins once");
+                    primary.baking_since = Some(self.now);
+                }
+                Decision::Fail { roll_back, alarms } => {
+                    self.service.fail(alarms, NOW);
                     if roll_back {
                         let id = self.service.rollback_target().unwrap().to_owned();
                         let known = self.service.deployments.iter().find(|known| known.id == id);
-                        let known = known.expect("what was complete is kept until the next one is").clone();
+                        let known = known.expect("what was complete is kept until the next one is");
+                        let known = Deployment { watched: self.raised.is_empty(), ..known.clone() };
                         self.service.go_back_to(known, NOW);
                     }
                 }
@@ -174,6 +193,11 @@ impl Model {
         }
     }
 
+    /// Another deployment begins, which is watched unless an alarm is in ALARM.
+    pub(super) fn deploy(&mut self) {
+        self.service.install(Deployment { watched: self.raised.is_empty(), ..deployment() });
+    }
+
     /// A task is protected, or is so no more.
     fn protect(&mut self, index: usize) {
         if self.tasks.is_empty() {
@@ -182,7 +206,7 @@ impl Model {
         let index = index % self.tasks.len();
         let task = &mut self.tasks[index];
         task.protected_until = match task.protected_until {
-            None if task.wanted => Some(NOW.plus(std::time::Duration::from_secs(60))),
+            None if task.wanted => Some(NOW.plus(Duration::from_secs(60))),
             _ => None,
         };
     }
@@ -222,7 +246,11 @@ impl Model {
             let decisions = self.decide();
             let quiet = decisions.is_empty();
             self.apply(decisions);
-            let moves = self.tasks.iter().any(|task| !task.wanted || task.health != Health::Serving);
+            // What was never complete is not kept up for a version that was given up: its sick tasks stay.
+            let failed = self.service.deployments[0].rollout_state == RolloutState::Failed;
+            let stays = |task: &TaskView| failed && matches!(task.health, Health::Failing(_));
+            let moves = |task: &TaskView| !task.wanted || task.health != Health::Serving && !stays(task);
+            let moves = self.tasks.iter().any(moves);
             if quiet && !moves {
                 return;
             }
@@ -231,6 +259,21 @@ impl Model {
             }
         }
         panic!("it does not come to rest: {:?}", self.decide());
+    }
+
+    /// Lets everything happen that can, until these decisions alone are left.
+    pub(super) fn rest_until(&mut self, left: &[Decision]) {
+        for _ in 0..1000 {
+            let decisions = self.decide();
+            if decisions == left {
+                return;
+            }
+            self.apply(decisions);
+            for index in (0..self.tasks.len()).rev() {
+                self.step(index);
+            }
+        }
+        panic!("it does not come to that: {:?}", self.decide());
     }
 
     /// The healthy ones: of an old deployment all that run and do not fail.
@@ -267,6 +310,8 @@ enum Act {
     Scale(u32),
     Deploy,
     Protect(usize),
+    /// An alarm goes off, or is over.
+    Alarm(bool),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -277,6 +322,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0_u32..7).prop_map(Act::Scale),
         1 => Just(Act::Deploy),
         2 => any::<usize>().prop_map(Act::Protect),
+        1 => any::<bool>().prop_map(Act::Alarm),
     ]
 }
 
@@ -289,6 +335,11 @@ fn percentages() -> impl Strategy<Value = (u32, u32)> {
         Just((50, 200)),
         Just((67, 134))
     ]
+}
+
+/// The one alarm `high`.
+pub(super) fn alarms(rollback: bool) -> DeploymentAlarms {
+    DeploymentAlarms { alarm_names: vec!["high".to_owned()], rollback, enable: true }
 }
 
 fn breaker() -> impl Strategy<Value = CircuitBreaker> {
@@ -306,17 +357,20 @@ proptest! {
         count in 0_u32..7,
         (minimum, maximum) in percentages(),
         breaker in breaker(),
+        back_on_alarm in any::<bool>(),
         acts in prop::collection::vec(act(), 0..80),
     ) {
         let mut model = Model::new(service(count, minimum, maximum));
         model.service.circuit_breaker = breaker;
+        model.service.alarms = Some(alarms(back_on_alarm));
         for act in acts {
             match act {
                 Act::Step(index) => model.step(index),
                 Act::Kill(index) => model.kill(index),
                 Act::Fail(index) => model.fail(index),
                 Act::Scale(count) => model.service.desired_count = count,
-                Act::Deploy => model.service.install(deployment()),
+                Act::Deploy => model.deploy(),
+                Act::Alarm(raised) => model.raised = raised.then(|| "high".to_owned()).into_iter().collect(),
                 Act::Protect(index) => model.protect(index),
             }
             // Ending a task may make room for another; then there is nothing more to do until something happens.
@@ -332,8 +386,10 @@ proptest! {
         let primary = &model.service.deployments[0];
         if primary.rollout_state == RolloutState::Failed {
             // Given up, with nothing to roll back to or without being asked to: what was complete goes on.
-            prop_assert!(breaker.enable);
-            prop_assert!(!breaker.rollback || model.service.rollback_target().is_none() || primary.rollback);
+            let by_alarm = !primary.alarmed.is_empty();
+            prop_assert!(breaker.enable || by_alarm);
+            let rollback = if by_alarm { back_on_alarm } else { breaker.rollback };
+            prop_assert!(!rollback || model.service.rollback_target().is_none() || primary.rollback);
             prop_assert!(model.wanted() <= desired.max(model.serving()));
         } else {
             prop_assert_eq!(primary.rollout_state, RolloutState::Completed);
@@ -477,7 +533,7 @@ fn what_goes_on_for_a_version_that_was_given_up_is_replaced_when_it_fails_and_th
 #[test]
 fn a_service_that_waits_starts_nothing_before_its_time() {
     let mut model = Model::new(service(2, 100, 200));
-    let until = NOW.plus(std::time::Duration::from_secs(8));
+    let until = NOW.plus(Duration::from_secs(8));
     model.service.failures.retry_at = Some(until);
     assert_eq!(model.decide(), [Decision::Wait { until }]);
     model.service.failures.retry_at = Some(NOW);

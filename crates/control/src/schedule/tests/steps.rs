@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use types::TaskId;
 
-use super::simulation::{Model, NOW, deployment, service};
+use super::simulation::{Model, NOW, alarms, deployment, service};
 use crate::ecs::service::{CircuitBreaker, HeldBack, Rebalancing, RolloutState, Waits};
 use crate::ecs::task::LastStatus;
 use crate::schedule::{Cause, Decision, Health, TaskView};
@@ -150,9 +150,12 @@ fn a_deployment_that_failed_starts_nothing_and_the_one_before_it_goes_on() {
     let mut model = model(&case);
     model.service.circuit_breaker = CircuitBreaker { enable: true, rollback: false };
     model.service.deployments[0].failed_tasks = 2;
-    assert!(!model.decide().contains(&Decision::Fail { roll_back: false }), "three it takes");
+    assert!(
+        !model.decide().contains(&Decision::Fail { roll_back: false, alarms: Vec::new() }),
+        "three it takes"
+    );
     model.service.deployments[0].failed_tasks = 3;
-    assert_eq!(model.decide(), [Decision::Fail { roll_back: false }]);
+    assert_eq!(model.decide(), [Decision::Fail { roll_back: false, alarms: Vec::new() }]);
     model.service.deployments[0].rollout_state = RolloutState::Failed;
     let decisions = model.decide();
     let old = &model.service.deployments[1].id;
@@ -166,9 +169,12 @@ fn a_deployment_that_failed_starts_nothing_and_the_one_before_it_goes_on() {
     assert_eq!(starts, [true, true], "{decisions:?}");
     model.service.deployments[0].rollout_state = RolloutState::InProgress;
     model.service.circuit_breaker.rollback = true;
-    assert_eq!(model.decide(), [Decision::Fail { roll_back: true }]);
+    assert_eq!(model.decide(), [Decision::Fail { roll_back: true, alarms: Vec::new() }]);
     model.service.deployments[0].proven = true;
-    assert!(!model.decide().contains(&Decision::Fail { roll_back: true }), "one of its tasks was well");
+    assert!(
+        !model.decide().contains(&Decision::Fail { roll_back: true, alarms: Vec::new() }),
+        "one of its tasks was well"
+    );
 }
 
 #[test]
@@ -245,4 +251,49 @@ fn zones_stay_out_of_balance_while_what_should_move_is_protected() {
     let deployment = model.service.deployments[0].id.clone();
     let held = HeldBack { deployment, waits: Waits::Rebalancing, protected: 4 };
     assert!(model.decide().contains(&Decision::HeldBack { deployments: vec![held] }), "{:?}", model.decide());
+}
+
+#[test]
+fn an_alarm_gives_a_watched_deployment_up_as_soon_as_one_of_its_tasks_runs() {
+    let case = |new| Case { desired: 2, percent: (100, 200), old: "ss", new };
+    let raised = |new, rollback| {
+        let mut model = model(&case(new));
+        model.service.alarms = Some(alarms(rollback));
+        model.service.deployments[0].watched = true;
+        model.raised = vec!["high".to_owned()];
+        model
+    };
+    let fail = |roll_back| Decision::Fail { roll_back, alarms: vec!["high".to_owned()] };
+    assert!(!raised("pp", true).decide().contains(&fail(true)), "none of its tasks runs yet");
+    assert_eq!(raised("rp", true).decide(), [fail(true)]);
+    assert_eq!(raised("ss", false).decide(), [fail(false)]);
+    let mut model = raised("ss", true);
+    model.service.deployments[0].watched = false;
+    assert!(!model.decide().contains(&fail(true)), "an alarm was in ALARM when it began");
+    let mut model = raised("ss", true);
+    model.service.deployments[0].rollback = true;
+    assert_eq!(model.decide(), [fail(false)], "what is rolled back to is not rolled back");
+}
+
+#[test]
+fn a_watched_deployment_bakes_before_it_is_complete() {
+    let mut model = model(&Case { desired: 2, percent: (100, 200), old: "ss", new: "" });
+    model.service.alarms = Some(alarms(true));
+    model.service.deployments[0].watched = true;
+    model.bake = Duration::from_secs(120);
+    let last = |model: &Model| model.decide().into_iter().next_back();
+    let until = NOW.plus(model.bake);
+    model.rest_until(&[Decision::Wait { until }]);
+    assert_eq!(model.tasks.len(), 2, "the old ones went");
+    assert_eq!(model.service.deployments.len(), 2, "the old version is known yet");
+    assert!(!model.service.steady);
+    assert_eq!(last(&model), Some(Decision::Wait { until }));
+    // It is taken back also now.
+    model.raised = vec!["high".to_owned()];
+    assert_eq!(last(&model), Some(Decision::Fail { roll_back: true, alarms: model.raised.clone() }));
+    model.raised.clear();
+    model.now = until;
+    model.rest();
+    assert_eq!(model.service.deployments.len(), 1);
+    assert_eq!(model.service.deployments[0].rollout_state, RolloutState::Completed);
 }

@@ -10,7 +10,7 @@ use control::ecs::service::{
 };
 use control::ecs::task::LastStatus;
 use control::ecs::{AssignPublicIp, Network, Tags};
-use control::schedule::{Cause, Decision, Health, ServiceView, TaskView, schedule};
+use control::schedule::{Alarms, Cause, Decision, Health, ServiceView, TaskView, schedule};
 use types::{AccountId, Region, TaskId, Timestamp};
 
 use crate::Error;
@@ -135,6 +135,7 @@ impl One {
             minimum_healthy_percent: minimum,
             maximum_percent: maximum,
             circuit_breaker: CircuitBreaker { enable: true, rollback: true },
+            alarms: None,
             availability_zone_rebalancing: Rebalancing::Enabled,
             health_check_grace_period_seconds: 0,
             enable_ecs_managed_tags: false,
@@ -282,7 +283,12 @@ impl One {
                 .iter()
                 .map(|known| (known.id.clone(), subnets().collect()))
                 .collect();
-            let view = ServiceView { service: &self.service, tasks: self.tasks.clone(), subnets };
+            let view = ServiceView {
+                service: &self.service,
+                tasks: self.tasks.clone(),
+                subnets,
+                alarms: Alarms::default(),
+            };
             let decisions = schedule(&view, now);
             planning += planned.elapsed();
             if decisions.is_empty() {
@@ -370,9 +376,9 @@ impl One {
                     (primary.proven, primary.failed_tasks) = (true, 0);
                 }
             }
-            Decision::Fail { roll_back } => {
+            Decision::Fail { roll_back, alarms } => {
                 let now = Timestamp::from_millis(i64::try_from(at)?);
-                self.service.fail(now);
+                self.service.fail(alarms, now);
                 if roll_back {
                     seen.rolled_back += 1;
                     let target = self.service.rollback_target().map(str::to_owned);
@@ -392,7 +398,7 @@ impl One {
             Decision::Unsteady => self.service.steady = false,
             Decision::Imbalanced { .. } => self.service.rebalancing = true,
             Decision::Balanced { .. } => self.service.rebalancing = false,
-            Decision::Wait { .. } | Decision::Inactive => {}
+            Decision::Wait { .. } | Decision::Bake | Decision::Inactive => {}
         }
         Ok(())
     }
