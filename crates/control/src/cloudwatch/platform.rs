@@ -14,6 +14,7 @@ use super::metric::{Metric, Unit};
 use super::series::{self, MetricSeries};
 use crate::ecs::task::Task;
 use crate::elbv2::load_balancer::LoadBalancer;
+use crate::elbv2::target_group;
 use crate::machine::Reports;
 
 const ECS: &str = "AWS/ECS";
@@ -52,6 +53,7 @@ pub fn measure(rows: &Snapshot, reports: &Reports, before: &Usage, after: &Usage
         let before = before.load_balancers.get(id).filter(|before| before.process == usage.process);
         if let Some(mut balancer) = Balancer::new(&row, reports, &mut all) {
             balancer.measure(before, usage);
+            balancer.hosts(rows);
         }
     }
     all
@@ -206,17 +208,46 @@ impl<'a> Balancer<'a> {
             let (name, own) = (format!("targetgroup/{name}"), self.name.clone());
             let dimensions = [("LoadBalancer", own.as_str()), ("TargetGroup", name.as_str())];
             let healthy = targets.iter().filter(|one| one.health == HealthState::Healthy).count();
-            let unhealthy =
-                targets.iter().filter(|one| matches!(one.health, HealthState::Unhealthy { .. })).count();
-            let number = |count: usize| counted(u64::try_from(count).unwrap_or(0));
-            self.push("HealthyHostCount", &dimensions, Unit::Count, number(healthy));
-            self.push("UnHealthyHostCount", &dimensions, Unit::Count, number(unhealthy));
             #[allow(clippy::cast_precision_loss, reason = "small numbers")]
             let each = |requests: u64| requests as f64 / healthy.max(1) as f64;
             let each = each(per_group.get(arn.as_str()).copied().unwrap_or(0));
             let point = Point::of(each, 1.0).ok();
             self.push("RequestCountPerTarget", &dimensions, Unit::None, point.clone());
             self.push("RequestCountPerTarget", &dimensions[1..], Unit::None, point);
+        }
+    }
+
+    /// How many targets of each group are healthy and how many are not: in all, and in each zone, those of the load
+    /// balancer without a target included.
+    fn hosts(&mut self, rows: &Snapshot) {
+        let targets = self.reports.load_balancers.get(&self.row.id).map(|status| status.targets.clone());
+        for (arn, targets) in targets.unwrap_or_default() {
+            let Some((_, name)) = arn.split_once(":targetgroup/") else { continue };
+            let Some(group) = target_group::get(rows, &arn) else { continue };
+            let (name, own) = (format!("targetgroup/{name}"), self.name.clone());
+            let mut zones: BTreeMap<&str, [u64; 2]> =
+                self.row.nodes.iter().map(|node| (node.zone.as_str(), [0, 0])).collect();
+            let mut all = [0, 0];
+            for target in &targets {
+                let which = match target.health {
+                    HealthState::Healthy => 0,
+                    HealthState::Unhealthy { .. } => 1,
+                    HealthState::Initial | HealthState::Draining | HealthState::Drained => continue,
+                };
+                all[which] += 1;
+                if let Some(zone) = group.zones.get(&target.address) {
+                    zones.entry(zone).or_default()[which] += 1;
+                }
+            }
+            for (which, metric) in ["HealthyHostCount", "UnHealthyHostCount"].into_iter().enumerate() {
+                let mut dimensions = vec![("LoadBalancer", own.as_str()), ("TargetGroup", name.as_str())];
+                self.push(metric, &dimensions, Unit::Count, counted(all[which]));
+                for (zone, counts) in &zones {
+                    dimensions.truncate(2);
+                    dimensions.push(("AvailabilityZone", zone));
+                    self.push(metric, &dimensions, Unit::Count, counted(counts[which]));
+                }
+            }
         }
     }
 
@@ -279,7 +310,7 @@ impl<'a> Balancer<'a> {
 mod tests {
     use std::time::Duration;
 
-    use desired::TaskUsage;
+    use desired::{HealthReason, LoadBalancerStatus, Observation, TargetStatus, TaskUsage};
     use types::Timestamp;
 
     use super::*;
@@ -319,6 +350,53 @@ mod tests {
         // A task that began in between is measured from the next reading on.
         before.tasks.clear();
         assert_eq!(measure(&rows, &Reports::default(), &before, &after), []);
+    }
+
+    #[test]
+    fn healthy_and_unhealthy_targets_are_counted_in_each_zone_too() {
+        let world = World::new(true);
+        world.json("CreateService", &world.service(3, true));
+        world.play();
+        let group = target_group::get(&world.rows(), &world.target_group).unwrap();
+        let health = |number: usize| match number {
+            0 => HealthState::Unhealthy { reason: HealthReason::Timeout, description: String::new() },
+            _ => HealthState::Healthy,
+        };
+        let targets = group.targets.iter().enumerate().map(|(number, target)| TargetStatus {
+            address: target.address,
+            port: target.port,
+            health: health(number),
+            in_flight: 0,
+        });
+        let id = world.rows().scan::<LoadBalancer>("").next().unwrap().id.clone();
+        world.fixture.api.machine.observe(Observation::LoadBalancer(LoadBalancerStatus {
+            load_balancer: id.clone(),
+            generation: 1,
+            ready: true,
+            error: None,
+            targets: [(group.arn.clone(), targets.collect())].into(),
+        }));
+        let (before, mut after) = (reading(Duration::ZERO), reading(Duration::from_secs(60)));
+        let usage = LoadBalancerUsage { process: 1, nodes: Vec::new() };
+        after.load_balancers.insert(id, usage);
+        let reports = world.fixture.api.machine.reports();
+        let all = measure(&world.rows(), &reports, &before, &after);
+        let sum = |name: &str, zone: Option<&str>| {
+            let of_zone = |one: &Measured| {
+                let named = one.metric.dimensions.iter().find(|(name, _)| *name == "AvailabilityZone");
+                named.map(|(_, value)| value.as_str()) == zone
+            };
+            let found = all.iter().find(|one| one.metric.name == name && of_zone(one));
+            found.map(|one| one.point.sum)
+        };
+        let zones = ["ap-northeast-2a", "ap-northeast-2c"];
+        assert_eq!((sum("HealthyHostCount", None), sum("UnHealthyHostCount", None)), (Some(2.0), Some(1.0)));
+        for (name, total) in [("HealthyHostCount", 2.0), ("UnHealthyHostCount", 1.0)] {
+            let counts = zones.map(|zone| sum(name, Some(zone)).unwrap());
+            assert_eq!(counts.iter().sum::<f64>(), total, "{name}: {counts:?}");
+        }
+        let sick = group.zones.get(&group.targets[0].address).unwrap();
+        assert_eq!(sum("UnHealthyHostCount", Some(sick)), Some(1.0));
     }
 
     #[test]
