@@ -308,6 +308,11 @@ impl Api {
             if session.expires_at <= now {
                 return Err(refuse(Refusal::ExpiredToken));
             }
+            // A session ends with its role; another role of the same name is not its role.
+            let role = iam::find(rows, &session.account, &session.role);
+            if role.is_none_or(|role| role.id != session.role_id) {
+                return Err(refuse(Refusal::UnknownAccessKey));
+            }
             (session.account.clone(), session.principal(), session.secret_access_key.clone())
         };
         let hash = sigv4::sha256(request.body());

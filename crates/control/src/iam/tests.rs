@@ -486,9 +486,16 @@ fn a_session_does_what_its_policy_says() {
     let root = root();
     api.ok(&root, Service::Iam, "DeleteRolePolicy", "RoleName=reader&PolicyName=inline");
     api.ok(&root, Service::Iam, "DeleteRole", "RoleName=reader");
+    let gone = || {
+        let (status, text) = api.call(&session, Service::Sts, "GetCallerIdentity", "");
+        assert_eq!((status, element(&text, "Code")), (403, "InvalidClientTokenId"), "{text}");
+        assert_eq!(element(&text, "Message"), "The security token included in the request is invalid.");
+        let (status, text) = api.call(&session, Service::Ecs, "ListClusters", "{}");
+        assert!(status == 400 && text.contains("UnrecognizedClientException"), "{text}");
+    };
+    gone();
     api.session("reader", Some(r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#));
-    let (status, _) = api.call(&session, Service::Iam, "GetRole", "RoleName=reader");
-    assert_eq!(status, 403);
+    gone();
 }
 
 #[test]

@@ -143,7 +143,8 @@ pub(crate) fn an_unmodified_sdk_calls_aws_as_the_task_role(stack: &Stack) {
     // The role goes while its session lives, and another of the same name is not the same.
     stack.iam("DeleteRolePolicy", "RoleName=program&PolicyName=list");
     stack.iam("DeleteRole", "RoleName=program");
-    says(stack, &task, "clusters", &json!("AccessDeniedException"));
+    says(stack, &task, "clusters", &json!("UnrecognizedClientException"));
+    says(stack, &task, "identity", &json!("InvalidClientTokenId"));
     stack.iam("CreateRole", &format!("RoleName=program&AssumeRolePolicyDocument={TRUST}"));
     stack.iam("PutRolePolicy", &policy);
     let before = stack.landfall_ok(&["logs", &task]).lines().count();
@@ -151,7 +152,7 @@ pub(crate) fn an_unmodified_sdk_calls_aws_as_the_task_role(stack: &Stack) {
         let lines = stack.landfall_ok(&["logs", &task]).lines().count();
         if lines > before + 4 { Ok(()) } else { Err(format!("{lines} lines")) }
     });
-    assert_eq!(said(stack, &task, "clusters"), Some(json!("AccessDeniedException")));
+    assert_eq!(said(stack, &task, "clusters"), Some(json!("UnrecognizedClientException")));
     stack.iam("DeleteRolePolicy", "RoleName=program&PolicyName=list");
     stack.iam("DeleteRole", "RoleName=program");
     for task in [&task, &stranger] {
