@@ -1,11 +1,10 @@
-//! Smithy's RPC v2 protocol with CBOR bodies, between CBOR and the forms that the other protocols have.
+//! CBOR, the bodies of Smithy's RPC v2 protocol.
 //!
-//! A request becomes the [`Tree`] that the same document in JSON would become. A response
-//! is written by its own serde forms; [`crate::Time`] is a number with tag 1. Source: "Smithy RPC v2 CBOR protocol".
+//! A request becomes the [`Tree`] that the same document in JSON would become. A response is written by `writer.rs` of the
+//! pieces that are here; [`crate::Time`] is a number with tag 1. Source: "Smithy RPC v2 CBOR protocol".
 
 use bytes::Bytes;
 use ciborium::Value as Cbor;
-use serde::Serialize;
 use serde_json::Number;
 
 use crate::decode::DecodeError;
@@ -66,12 +65,57 @@ fn tree(value: Cbor) -> Result<Tree, DecodeError> {
     })
 }
 
-/// A response or an error.
-///
-/// # Errors
-/// When it has no form in CBOR: an error of the program.
-pub(crate) fn write<T: Serialize>(response: &T) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    ciborium::into_writer(response, &mut body).map_err(|error| error.to_string())?;
-    Ok(body)
+/// The major types of heads.
+pub(crate) const UNSIGNED: u8 = 0x00;
+pub(crate) const NEGATIVE: u8 = 0x20;
+const TEXT: u8 = 0x60;
+pub(crate) const ARRAY: u8 = 0x80;
+pub(crate) const MAP: u8 = 0xa0;
+pub(crate) const TAG: u8 = 0xc0;
+/// Whole values.
+pub(crate) const FALSE: u8 = 0xf4;
+pub(crate) const TRUE: u8 = 0xf5;
+pub(crate) const NULL: u8 = 0xf6;
+/// Ends an array or a map without a length.
+pub(crate) const BREAK: u8 = 0xff;
+
+/// What a value begins with: its major type, and a number in as few bytes as it fits in. Source: RFC 8949, section 3.
+#[allow(clippy::cast_possible_truncation, reason = "each fits")]
+pub(crate) fn head(major: u8, number: u64, out: &mut Vec<u8>) {
+    match number {
+        0..24 => out.push(major | number as u8),
+        24..=0xff => out.extend_from_slice(&[major | 24, number as u8]),
+        0x100..=0xffff => {
+            out.push(major | 25);
+            out.extend_from_slice(&(number as u16).to_be_bytes());
+        }
+        0x1_0000..=0xffff_ffff => {
+            out.push(major | 26);
+            out.extend_from_slice(&(number as u32).to_be_bytes());
+        }
+        _ => {
+            out.push(major | 27);
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+    }
+}
+
+/// An array's or a map's beginning, with the number of its items or entries where it is known.
+pub(crate) fn open(major: u8, length: Option<usize>, out: &mut Vec<u8>) {
+    match length {
+        Some(length) => head(major, length as u64, out),
+        None => out.push(major | 31),
+    }
+}
+
+/// A text.
+pub(crate) fn text(text: &str, out: &mut Vec<u8>) {
+    head(TEXT, text.len() as u64, out);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// A double.
+pub(crate) fn float(number: f64, out: &mut Vec<u8>) {
+    out.push(0xfb);
+    out.extend_from_slice(&number.to_be_bytes());
 }

@@ -1,7 +1,7 @@
 //! AWS's protocols and SigV4: bytes to plain serde structs and back. Knows no service.
 //!
-//! A request of any protocol becomes a [`Tree`] first; one serde deserializer walks it. Responses go through one XML
-//! serializer, serde_json or ciborium. Nothing here does IO.
+//! A request of any protocol becomes a [`Tree`] first; one serde deserializer walks it. Responses of any protocol go
+//! through one serde serializer. Nothing here does IO.
 
 mod cbor;
 mod decode;
@@ -13,6 +13,7 @@ mod shape;
 pub mod sigv4;
 mod time;
 mod tree;
+mod writer;
 mod xml;
 
 pub use decode::DecodeError;
@@ -21,7 +22,7 @@ pub use only_default::{DocumentedDefault, Empty, False, OnlyDefault, True};
 pub use protocol::{Input, Protocol};
 pub use time::{Entries, Time};
 pub use tree::Tree;
-pub use xml::{XmlError, ec2_response, escape, query_response};
+pub use writer::WriteError;
 
 #[doc(hidden)]
 pub use serde_json;

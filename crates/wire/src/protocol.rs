@@ -1,7 +1,5 @@
 //! The protocols: how a request's body is read, a response's and an error's written.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
@@ -13,6 +11,7 @@ use crate::decode::DecodeError;
 use crate::error::ApiError;
 use crate::json;
 use crate::tree::Tree;
+use crate::writer::{Format, Writer};
 use crate::xml;
 
 /// A protocol of AWS's.
@@ -116,19 +115,36 @@ impl Protocol {
         request_id: &str,
         response: &T,
     ) -> Result<Vec<u8>, ApiError> {
-        let written = match self {
+        let (mut writer, name) = self.begin(action, xmlns, request_id);
+        writer.value(&name, response).map_err(|error| ApiError::internal(error.to_string()))?;
+        Ok(self.end(writer, action, request_id))
+    }
+
+    /// A response as far as its struct, and the name of the element that this is.
+    fn begin(self, action: &str, xmlns: &str, request_id: &str) -> (Writer, String) {
+        let (format, envelope, name) = match self {
             Protocol::AwsQuery => {
-                xml::query_response(action, xmlns, request_id, response).map(String::into_bytes)
+                (Format::Xml("member"), xml::open_query(action, xmlns), format!("{action}Result"))
             }
             Protocol::Ec2Query => {
-                xml::ec2_response(action, xmlns, request_id, response).map(String::into_bytes)
+                (Format::Xml("item"), xml::open_ec2(action, xmlns, request_id), String::new())
             }
-            Protocol::RpcV2Cbor => return cbor::write(response).map_err(ApiError::internal),
-            Protocol::AwsJson | Protocol::AwsJson10 => {
-                return serde_json::to_vec(response).map_err(|error| ApiError::internal(error.to_string()));
-            }
+            Protocol::AwsJson | Protocol::AwsJson10 => (Format::Json, String::new(), String::new()),
+            Protocol::RpcV2Cbor => (Format::Cbor, String::new(), String::new()),
         };
-        written.map_err(|error| ApiError::internal(error.to_string()))
+        let mut writer = Writer::new(format);
+        writer.out.extend_from_slice(envelope.as_bytes());
+        (writer, name)
+    }
+
+    fn end(self, mut writer: Writer, action: &str, request_id: &str) -> Vec<u8> {
+        let envelope = match self {
+            Protocol::AwsQuery => xml::close_query(action, request_id),
+            Protocol::Ec2Query => xml::close_ec2(action),
+            Protocol::AwsJson | Protocol::AwsJson10 | Protocol::RpcV2Cbor => String::new(),
+        };
+        writer.out.extend_from_slice(envelope.as_bytes());
+        writer.out
     }
 
     /// The HTTP response around a body that [`Protocol::encode`] wrote.
@@ -138,9 +154,7 @@ impl Protocol {
 
     /// The HTTP response that says an error.
     pub fn error(self, xmlns: &str, request_id: &str, error: &ApiError) -> Response<Bytes> {
-        let (mut code, mut message) = (String::new(), String::new());
-        xml::escape(&error.code, &mut code);
-        xml::escape(&error.message, &mut message);
+        let (code, message) = (xml::escaped(&error.code), xml::escaped(&error.message));
         let fault = if error.status.is_server_error() { "Receiver" } else { "Sender" };
         let body = match self {
             Protocol::AwsQuery => format!(
@@ -155,9 +169,11 @@ impl Protocol {
                 serde_json::json!({ "__type": error.shape(), "message": error.message }).to_string()
             }
             Protocol::RpcV2Cbor => {
-                let document = BTreeMap::from([("__type", error.shape()), ("message", &*error.message)]);
-                // A map of texts has a form in CBOR.
-                let body = cbor::write(&document).unwrap_or_default();
+                let mut body = Vec::new();
+                cbor::open(cbor::MAP, Some(2), &mut body);
+                for text in ["__type", error.shape(), "message", &error.message] {
+                    cbor::text(text, &mut body);
+                }
                 return self.with_query_code(error, fault, self.response(error.status, request_id, body));
             }
         };

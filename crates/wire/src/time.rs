@@ -8,9 +8,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use types::Timestamp;
 
-/// How the XML writer knows a [`Time`].
+/// How the writer knows a [`Time`].
 pub(crate) const TIME: &str = "$wire::Time";
-/// How the XML writer knows [`Entries`].
+/// How the writer knows [`Entries`].
 pub(crate) const ENTRIES: &str = "$wire::Entries";
 
 /// A timestamp of a request or response that is spoken in several protocols: ISO 8601 in XML and forms, seconds since
@@ -26,12 +26,7 @@ impl From<Timestamp> for Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let seconds = self.0.epoch_seconds();
-        if serializer.is_human_readable() {
-            serializer.serialize_newtype_struct(TIME, &seconds)
-        } else {
-            ciborium::tag::Required::<f64, 1>(seconds).serialize(serializer)
-        }
+        serializer.serialize_newtype_struct(TIME, &self.0.epoch_seconds())
     }
 }
 
