@@ -247,7 +247,10 @@ impl Shim<'_> {
     /// All containers have ended: waits, but not for long, until what they said is sent.
     pub(super) fn flush_logger(&mut self, program: &SealedSelf) {
         self.logger.sinks.clear();
-        let deadline = Instant::now() + FLUSH;
+        let now = Instant::now();
+        // What waits in the pipes has no other chance.
+        self.logger.due = self.logger.due.map(|due| due.min(now));
+        let deadline = now + FLUSH;
         loop {
             self.tend_logger(program);
             if self.logger.sent || self.logger.readers.is_empty() {

@@ -183,6 +183,28 @@ fn what_is_said_while_the_helper_is_dead_arrives_once_there_is_another_one() {
 }
 
 #[test]
+fn a_task_that_ends_while_the_helper_is_dead_starts_it_once_more_for_its_last_words() {
+    let world = World::new();
+    let mut app = logged(&["lines", "one", "~600000"], NON_BLOCKING);
+    app.stop_timeout = Duration::from_secs(1);
+    let mut last = logged(&["trap"], NON_BLOCKING);
+    last.name = "last".to_owned();
+    let mut task = world.run(world.task(vec![app, last]));
+    wait_for("both first lines", || messages(&world).len() == 2);
+    let refusal = ("503 Service Unavailable", "ServiceUnavailableException".to_owned());
+    world.registry.content.lock().unwrap().log_errors.insert("CreateLogStream".to_owned(), refusal);
+    kill_helper(&mut task);
+    // The next one is more than FLUSH away.
+    wait_for("a long pause", || task.log().contains("is started again in 16 s"));
+    world.registry.content.lock().unwrap().log_errors.clear();
+    task.stop();
+    task.wait_end();
+    let mut messages = messages(&world);
+    messages.sort();
+    assert_eq!(messages, ["got SIGTERM", "one", "ready"]);
+}
+
+#[test]
 fn without_a_helper_a_flood_stalls_nothing_in_non_blocking_mode() {
     let world = World::new();
     let mode = LogMode::NonBlocking { max_buffer: 256 << 10 };
