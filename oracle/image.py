@@ -1,4 +1,4 @@
-"""The sample application as an image, put into a repository as a person without docker does."""
+"""The sample application, or another program of one file, as an image, put into a repository as a person without docker does."""
 
 import hashlib
 import io
@@ -12,21 +12,21 @@ import tempfile
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "examples/echo-service/app/echo.rs"
 
 
-def put(player, repository):
-    """Compiles the echo server, packs a `docker save` archive and imports it."""
+def put(player, repository, source=SOURCE):
+    """Compiles a program, the echo server, packs a `docker save` archive and imports it."""
     with tempfile.TemporaryDirectory(prefix="landfall-oracle-") as folder:
         image = pathlib.Path(folder) / "image.tar"
-        build(image)
+        build(image, source)
         player.server.command("image", "import", str(image), repository)
 
 
-def build(image):
+def build(image, source=SOURCE):
     """Writes the archive, in which the image is named `echo:latest`."""
     with tempfile.TemporaryDirectory(prefix="landfall-oracle-") as folder:
         program = pathlib.Path(folder) / "echo"
         subprocess.run(
             [os.environ.get("RUSTC", "rustc"), "--edition", "2024", "-C", "target-feature=+crt-static", "-C", "opt-level=s",
-             "-C", "strip=symbols", "-o", program, SOURCE],
+             "-C", "strip=symbols", "-o", program, source],
             check=True, stdin=subprocess.DEVNULL, timeout=300,
         )
         layer = _archive({"echo": program.read_bytes()}, mode=0o755)

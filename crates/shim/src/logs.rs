@@ -3,6 +3,7 @@
 //! A stream is read on a thread of its own. When a file is full the one before it goes, so that a container's logs
 //! never take more than [`FILE_LIMIT`] twice; a container that writes faster than the disk takes it waits.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -19,15 +20,18 @@ pub const FILE_LIMIT: u64 = 10 << 20;
 /// A longer line is kept in pieces of this many bytes, as Docker's log drivers do.
 const LINE_LIMIT: usize = 16 << 10;
 
+/// How much is read at once, in bytes: what a pipe holds.
+const PIPE: usize = 64 << 10;
+
 /// One line of output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
+pub struct Line<'a> {
     /// When it was read from the container.
     pub time: Timestamp,
     /// Where the container wrote it.
     pub stream: Stream,
     /// The line without its end. Bytes that are no UTF-8 are replaced.
-    pub message: String,
+    pub message: Cow<'a, str>,
     /// Whether the line goes on in the next message of the stream.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
@@ -47,7 +51,7 @@ pub enum Stream {
 ///
 /// # Errors
 /// When a file is there and cannot be opened. A container that has not written yet has no lines.
-pub fn read(dir: &Path, container: &str) -> std::io::Result<impl Iterator<Item = Line> + use<>> {
+pub fn read(dir: &Path, container: &str) -> std::io::Result<impl Iterator<Item = Line<'static>> + use<>> {
     let current = path(dir, container);
     let mut files = Vec::new();
     for path in [older(&current), current] {
@@ -130,7 +134,7 @@ impl LogFile {
 
 /// Copies a stream into a log, and to the log driver, until it ends.
 pub(crate) fn pump(mut source: impl Read, stream: Stream, log: &Log, sink: Option<&Sink>) {
-    let (mut chunk, mut held, mut out) = (vec![0; LINE_LIMIT], Vec::new(), Vec::new());
+    let (mut chunk, mut held, mut out) = (vec![0; PIPE], Vec::new(), Vec::new());
     let mut frames = Vec::new();
     loop {
         let read = match source.read(&mut chunk) {
@@ -142,16 +146,16 @@ pub(crate) fn pump(mut source: impl Read, stream: Stream, log: &Log, sink: Optio
         frames.clear();
         let mut lines = 0;
         let time = Timestamp::now();
-        for (line, partial) in split(&mut held, &chunk[..read], read == 0) {
+        split(&mut held, &chunk[..read], read == 0, |line, partial| {
             if let Some(sink) = sink {
-                sink.frame(&mut frames, time.as_millis(), stream, partial, &line);
+                sink.frame(&mut frames, time.as_millis(), stream, partial, line);
                 lines += 1;
             }
-            let message = String::from_utf8_lossy(&line).into_owned();
             // A line of plain data always becomes JSON.
+            let message = String::from_utf8_lossy(line);
             let _ = serde_json::to_writer(&mut out, &Line { time, stream, message, partial });
             out.push(b'\n');
-        }
+        });
         if !out.is_empty() {
             log.write(&out);
             if let Some(sink) = sink {
@@ -164,26 +168,34 @@ pub(crate) fn pump(mut source: impl Read, stream: Stream, log: &Log, sink: Optio
     }
 }
 
-/// Takes the whole lines out of what is held and what came; at the end, the rest too.
-fn split(held: &mut Vec<u8>, came: &[u8], end: bool) -> Vec<(Vec<u8>, bool)> {
-    let mut lines = Vec::new();
-    for &byte in came {
-        if byte == b'\n' {
-            if held.last() == Some(&b'\r') {
-                held.pop();
-            }
-            lines.push((std::mem::take(held), false));
-        } else {
-            held.push(byte);
-            if held.len() >= LINE_LIMIT {
-                lines.push((std::mem::take(held), true));
-            }
+/// Hands out the whole lines in what is held and what came, and pieces of longer ones; at the end, the rest too.
+fn split(held: &mut Vec<u8>, mut came: &[u8], end: bool, mut line: impl FnMut(&[u8], bool)) {
+    while !came.is_empty() {
+        let room = &came[..came.len().min(LINE_LIMIT - held.len())];
+        let (piece, after, whole) = match memchr::memchr(b'\n', room) {
+            Some(at) => (&room[..at], at + 1, true),
+            None => (room, room.len(), false),
+        };
+        came = &came[after..];
+        let full = held.len() + piece.len() >= LINE_LIMIT;
+        if held.is_empty() && (whole || full) {
+            line(if whole { without_return(piece) } else { piece }, !whole);
+            continue;
+        }
+        held.extend_from_slice(piece);
+        if whole || full {
+            line(if whole { without_return(held) } else { held }, !whole);
+            held.clear();
         }
     }
     if end && !held.is_empty() {
-        lines.push((std::mem::take(held), false));
+        line(held, false);
+        held.clear();
     }
-    lines
+}
+
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]
@@ -200,7 +212,7 @@ mod tests {
             read(dir.path(), "app").unwrap().map(|line| (line.stream, line.message)).collect();
         let (out, err) = (Stream::Stdout, Stream::Stderr);
         let want = [(out, "one"), (out, "two \u{fffd}"), (out, "last"), (err, "bad")];
-        assert_eq!(lines, want.map(|(stream, text)| (stream, text.to_owned())));
+        assert_eq!(lines, want.map(|(stream, text)| (stream, text.into())));
         assert_eq!(read(dir.path(), "other").unwrap().count(), 0);
     }
 
@@ -214,16 +226,51 @@ mod tests {
         assert_eq!(seen, [(LINE_LIMIT, true), (LINE_LIMIT, true), (5, false)]);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn lines_are_the_same_however_they_come(
+            lines in proptest::collection::vec("[a\r]{0,3}|x{16380,16390}", 0..6), cut in 1_usize..20_000,
+        ) {
+            let text = lines.join("\n");
+            let said = |pieces: std::slice::Chunks<'_, u8>| {
+                let (mut held, mut said) = (Vec::new(), Vec::new());
+                let mut take = |line: &[u8], partial| said.push((line.to_vec(), partial));
+                pieces.for_each(|piece| split(&mut held, piece, false, &mut take));
+                split(&mut held, &[], true, &mut take);
+                said
+            };
+            let whole = said(text.as_bytes().chunks(usize::MAX));
+            proptest::prop_assert_eq!(&said(text.as_bytes().chunks(cut)), &whole);
+            let mut joined = Vec::new();
+            for (line, partial) in &whole {
+                joined.extend_from_slice(line);
+                joined.extend((!partial).then_some(b'\n'));
+            }
+            let mut want: String = lines.iter().map(|line| line.strip_suffix('\r').unwrap_or(line).to_owned() + "\n").collect();
+            // What ends without a line's end is no line when it is empty, and keeps its carriage return.
+            let last = lines.last().map_or("", String::as_str);
+            want.truncate(want.len().saturating_sub(last.strip_suffix('\r').unwrap_or(last).len() + 1));
+            want += last;
+            if !last.is_empty() {
+                want.push('\n');
+            }
+            if whole.last().is_some_and(|(_, partial)| *partial) {
+                joined.push(b'\n');
+            }
+            proptest::prop_assert_eq!(String::from_utf8(joined).unwrap(), want);
+        }
+    }
+
     #[test]
     fn a_flood_keeps_the_newest_lines_within_two_files() {
         let dir = tempfile::tempdir().unwrap();
-        let log = Log::with_limit(dir.path(), "app", 256 << 10).unwrap();
+        let log = Log::with_limit(dir.path(), "app", 1 << 20).unwrap();
         let flood: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
         pump(flood.as_bytes(), Stream::Stdout, &log, None);
         let size = |path: PathBuf| std::fs::metadata(path).unwrap().len();
         let current = path(dir.path(), "app");
-        assert!(size(current.clone()) <= 256 << 10);
-        assert!(size(older(&current)) <= 256 << 10);
+        assert!(size(current.clone()) <= 1 << 20);
+        assert!(size(older(&current)) <= 1 << 20);
         let lines: Vec<_> = read(dir.path(), "app").unwrap().collect();
         assert_eq!(lines.last().unwrap().message, "line 19999");
         let first: usize = lines[0].message["line ".len()..].parse().unwrap();

@@ -22,7 +22,7 @@ fn a_container_s_output_and_exit_code_are_kept() {
     let lines: BTreeMap<_, _> =
         shim::logs::read(&task.dir, "app").unwrap().map(|line| (line.message, line.stream)).collect();
     let want = [("to stdout", Stream::Stdout), ("to stderr", Stream::Stderr)];
-    assert_eq!(lines, want.map(|(text, stream)| (text.to_owned(), stream)).into());
+    assert_eq!(lines, want.map(|(text, stream)| (text.into(), stream)).into());
     let (status, _) = world.finish(&["exit", "42"]);
     let app = only(&status);
     assert_eq!((app.exit_code, app.running, app.reason.as_deref()), (Some(42), false, None));

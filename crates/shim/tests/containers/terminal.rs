@@ -39,7 +39,7 @@ fn a_terminal_is_a_container_s_input_and_output_and_all_it_shows_is_standard_out
     let want = ["[true, true, true] xterm", "an error", "to the terminal"];
     let lines: Vec<_> =
         shim::logs::read(&task.dir, "app").unwrap().map(|line| (line.stream, line.message)).collect();
-    assert_eq!(lines, want.map(|text| (Stream::Stdout, text.to_owned())));
+    assert_eq!(lines, want.map(|text| (Stream::Stdout, text.into())));
     assert_eq!(messages(&world), want);
     let left = std::fs::read_dir(&task.dir).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(!left.into_iter().any(|name| name.to_string_lossy().starts_with("tty-")), "no socket is left");

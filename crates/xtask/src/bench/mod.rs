@@ -6,6 +6,7 @@
 mod apply;
 mod auth;
 mod build;
+mod logs;
 mod memory;
 mod network;
 mod page;
@@ -51,6 +52,8 @@ enum Which {
     Network(network::Args),
     /// RunTask to RUNNING beside `docker run`, memory of idle tasks, many tasks at once. As root.
     Tasks(tasks::Args),
+    /// A container that floods its log, in both modes of the awslogs driver. As root.
+    Logs(logs::Args),
     /// What a change costs the scheduler: simulated, and in rows beside 10,000 services with 100,000 tasks.
     Schedule(Rounds),
     /// The stripped binary.
@@ -89,6 +92,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         Which::Apply => apply::run(&binary),
         Which::Network(args) => network::run(&binary, args),
         Which::Tasks(args) => tasks::run(&binary, args),
+        Which::Logs(args) => logs::run(&binary, args),
         Which::Schedule(rounds) => schedule::run(rounds.rounds),
         Which::Size => size::run(&binary),
         Which::Build => build::run(),

@@ -277,7 +277,7 @@ impl Running<'_> {
 
     /// All lines of a container.
     pub fn output(&self, container: &str) -> String {
-        shim::logs::read(&self.dir, container).unwrap().map(|line| line.message + "\n").collect()
+        shim::logs::read(&self.dir, container).unwrap().map(|line| line.message.into_owned() + "\n").collect()
     }
 
     pub fn log(&self) -> String {
