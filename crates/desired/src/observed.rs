@@ -1,10 +1,10 @@
 //! What a machine reports back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use serde::{Deserialize, Serialize};
-use types::{PartId, TaskId, Timestamp, VpcId};
+use types::{PartId, TaskId, Timestamp, VpcEndpointId, VpcId};
 
 /// The news of one part. A later observation of the same part takes the earlier one's place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -220,7 +220,7 @@ pub enum HealthReason {
 }
 
 /// The host ports' status.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Default, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EdgeStatus {
     /// The generation that it works by.
     pub generation: u64,
@@ -228,6 +228,9 @@ pub struct EdgeStatus {
     pub listeners: Vec<ListenerStatus>,
     /// Why an AWS endpoint is not answered, in words for a person.
     pub error: Option<String>,
+    /// The VPC endpoints that are not answered at each of their addresses.
+    #[serde(default)]
+    pub unanswered: BTreeSet<VpcEndpointId>,
     /// Who came to the pretend hosts of the internet.
     #[serde(default)]
     pub internet_hosts: Vec<InternetHostStatus>,

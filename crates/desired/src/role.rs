@@ -327,12 +327,7 @@ mod tests {
     use crate::EdgeStatus;
 
     fn status(generation: u64) -> Observation {
-        Observation::Edge(EdgeStatus {
-            generation,
-            listeners: Vec::new(),
-            error: None,
-            internet_hosts: Vec::new(),
-        })
+        Observation::Edge(EdgeStatus { generation, ..EdgeStatus::default() })
     }
 
     #[test]

@@ -13,14 +13,15 @@ use desired::{CARRIER, EdgeStatus, ListenerStatus, Observation};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use types::PartId;
+use types::{PartId, VpcEndpointId};
 
 use crate::endpoint::{self, Endpoints, Place};
 use crate::inside::Inside;
 use crate::{Taken, World, datagrams, host, outward};
 
-/// From one try to the next while something could not be done.
-const SOON: Duration = Duration::from_millis(500);
+/// From one try to the next while something could not be done: at first a moment, as namespaces are made within
+/// milliseconds, then twice as long each time.
+const SOON: std::ops::RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_millis(500);
 
 /// From one look at the namespaces to the next when nothing is amiss.
 const LATER: Duration = Duration::from_secs(2);
@@ -54,25 +55,32 @@ struct Carrier {
 pub(crate) async fn keep(world: Arc<World>, news: News) {
     let mut taken = world.taken.clone();
     let mut open = Open::default();
+    let mut soon = *SOON.start();
     loop {
         let now = taken.borrow_and_update().clone();
         let listeners = open.host_ports(&world, &now);
-        let error = open.endpoints(&world, &now).await;
+        let (error, unanswered) = open.endpoints(&world, &now).await;
         let error = error.or(open.carrier(&world, &now).await);
         let internet_hosts = world.visits.status(now.edge.as_ref());
         let settled = error.is_none() && listeners.iter().all(|listener| listener.error.is_none());
+        let generation = now.generation;
         news.publish(match &now.edge {
             Some(_) => {
-                Observation::Edge(EdgeStatus { generation: now.generation, listeners, error, internet_hosts })
+                Observation::Edge(EdgeStatus { generation, listeners, error, unanswered, internet_hosts })
             }
             None => Observation::Removed { part: PartId::Edge },
         });
         tokio::select! {
-            changed = taken.changed() => if changed.is_err() {
-                // Those who apply are gone: only the end can come.
-                return std::future::pending().await;
-            },
-            () = tokio::time::sleep(if settled { LATER } else { SOON }) => (),
+            changed = taken.changed() => {
+                if changed.is_err() {
+                    // Those who apply are gone: only the end can come.
+                    return std::future::pending().await;
+                }
+                soon = *SOON.start();
+            }
+            () = tokio::time::sleep(if settled { LATER } else { soon }) => {
+                soon = if settled { *SOON.start() } else { (soon * 2).min(*SOON.end()) };
+            }
             // Many at once are told of together.
             () = world.visits.news() => tokio::time::sleep(GATHERING).await,
         }
@@ -110,9 +118,15 @@ impl Open {
         wanted.into_iter().map(open).collect()
     }
 
-    /// The first thing that is wrong with the endpoints or the `internet` namespace.
-    async fn endpoints(&mut self, world: &Arc<World>, now: &Taken) -> Option<String> {
+    /// The first thing that is wrong with the endpoints or the `internet` namespace, and the VPC endpoints that are not
+    /// answered.
+    async fn endpoints(
+        &mut self,
+        world: &Arc<World>,
+        now: &Taken,
+    ) -> (Option<String>, BTreeSet<VpcEndpointId>) {
         let (none, mut error) = (Endpoints::new(), now.endpoints.as_ref().err().cloned());
+        let mut unanswered = BTreeSet::new();
         let wanted = now.endpoints.as_ref().unwrap_or(&none);
         let ports = now.edge.as_ref().is_some_and(|edge| !edge.listeners.is_empty());
         if ports && world.inside.identity().is_none() {
@@ -135,13 +149,14 @@ impl Open {
                 None => Err(missing(&world.namespaces.named(&place.namespace))),
             };
             if let (Err(cause), Some(endpoint)) = (opened, wanted.get(place)) {
+                unanswered.extend(endpoint.through.clone());
                 error.get_or_insert_with(|| {
                     let (called, address, port) = (&endpoint.called, place.address, endpoint::PORT);
                     format!("{called} is not answered at {address}:{port} inside VPCs: {cause}")
                 });
             }
         }
-        error
+        (error, unanswered)
     }
 
     async fn open(&mut self, world: &Arc<World>, place: &Place, namespace: (u64, u64)) -> io::Result<()> {

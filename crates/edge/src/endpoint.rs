@@ -62,7 +62,7 @@ pub(crate) struct Endpoint {
     /// The VPC endpoint's id, or "the AWS endpoint", for messages.
     pub(crate) called: String,
     /// The VPC endpoint that it is.
-    through: Option<VpcEndpointId>,
+    pub(crate) through: Option<VpcEndpointId>,
     /// Its TLS.
     config: Arc<ServerConfig>,
 }

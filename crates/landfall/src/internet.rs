@@ -417,14 +417,13 @@ mod tests {
         };
         machine.observe(desired::Observation::Edge(desired::EdgeStatus {
             generation: 2,
-            listeners: Vec::new(),
-            error: None,
             internet_hosts: vec![InternetHostStatus {
                 address: "198.19.128.1".parse().unwrap(),
                 port: None,
                 visits: 1,
                 recent: vec![visit],
             }],
+            ..desired::EdgeStatus::default()
         }));
         expect![[r#"
             the internet is off: what leaves a VPC through an internet gateway reaches pretend hosts alone
@@ -447,9 +446,7 @@ mod tests {
         let status = |generation| {
             machine.observe(desired::Observation::Edge(desired::EdgeStatus {
                 generation,
-                listeners: Vec::new(),
-                error: None,
-                internet_hosts: Vec::new(),
+                ..desired::EdgeStatus::default()
             }));
         };
         status(commit.number - 1);

@@ -60,7 +60,7 @@ pub(crate) async fn keep(state: &Path, mut taken: watch::Receiver<Arc<Taken>>, n
                 soon = *SOON.start();
             },
             () = tokio::time::sleep(if settled { LATER } else { soon }) => {
-                soon = if settled { *SOON.start() } else { SOON.end().min(&(soon * 2)).to_owned() };
+                soon = if settled { *SOON.start() } else { (soon * 2).min(*SOON.end()) };
             }
         }
     }

@@ -101,12 +101,7 @@ fn status(part: &Part) -> Observation {
             error,
             targets: BTreeMap::new(),
         }),
-        PartId::Edge => Observation::Edge(EdgeStatus {
-            generation,
-            listeners: Vec::new(),
-            error,
-            internet_hosts: Vec::new(),
-        }),
+        PartId::Edge => Observation::Edge(EdgeStatus { generation, error, ..EdgeStatus::default() }),
         PartId::Names => Observation::Names(NamesStatus { generation, error }),
         PartId::Vpc(_) => panic!("no role has a VPC"),
     }

@@ -196,7 +196,10 @@ impl VpcEndpoint {
     ) -> Option<(&'static str, Option<(String, String)>)> {
         let status = reports.vpcs.get(&self.vpc_id);
         let applied = |sequence: u64| status.is_some_and(|status| status.generation >= sequence);
-        let listens = |sequence: u64| reports.edge.as_ref().is_some_and(|edge| edge.generation >= sequence);
+        let listens = |sequence: u64| {
+            let edge = reports.edge.as_ref();
+            edge.is_some_and(|edge| edge.generation >= sequence && !edge.unanswered.contains(&self.id))
+        };
         match self.state {
             EndpointState::Available => Some(("available", None)),
             EndpointState::Pending { sequence, .. } if applied(sequence) && listens(sequence) => {

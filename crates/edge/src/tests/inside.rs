@@ -176,7 +176,9 @@ fn a_vpc_endpoint_without_its_namespace_is_reported_and_answers_once_that_is_the
     stage.start();
     stage.edge.vpc_endpoints = vec![vpc_endpoint("vpce-1", "eni-1", &[NAME])];
     stage.apply();
-    let error = stage.status(|status| status.error.is_some()).error.unwrap();
+    let status = stage.status(|status| status.error.is_some());
+    assert_eq!(status.unanswered, [types::VpcEndpointId::from("vpce-1")].into());
+    let error = status.error.unwrap();
     assert!(error.starts_with("vpce-1 is not answered at 10.0.1.5:443 inside VPCs: "), "{error}");
     assert!(error.ends_with("/netns/eni-1 is not there yet: the agent makes it"), "{error}");
     // The others are answered all the same.

@@ -30,12 +30,10 @@ impl Stack {
     }
 
     fn listens(&self, generation: u64) {
-        self.fixture.api.machine.observe(Observation::Edge(EdgeStatus {
-            generation,
-            listeners: Vec::new(),
-            error: None,
-            internet_hosts: Vec::new(),
-        }));
+        self.fixture
+            .api
+            .machine
+            .observe(Observation::Edge(EdgeStatus { generation, ..EdgeStatus::default() }));
     }
 
     fn network(&self) -> desired::Vpc {
@@ -140,6 +138,12 @@ fn an_interface_endpoint_has_an_interface_a_subnet_and_names() {
     let made = stack.sequence();
     stack.applied(made, None);
     assert_eq!(element(&stack.shown(&id), "state"), "pending", "nobody listens yet");
+    stack.fixture.api.machine.observe(Observation::Edge(EdgeStatus {
+        generation: made,
+        unanswered: [id.as_str().into()].into(),
+        ..EdgeStatus::default()
+    }));
+    assert_eq!(element(&stack.shown(&id), "state"), "pending", "one of its addresses is not answered yet");
     stack.listens(made);
     let shown = stack.shown(&id);
     assert_eq!(element(&shown, "state"), "available");
