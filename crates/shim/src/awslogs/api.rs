@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use desired::PullIdentity;
 use serde::Serialize;
 
+use super::FIRST_PAUSE;
 use super::message::Message;
 use crate::pull::Trouble;
 use crate::pull::api::{self, Call, Refusal};
@@ -121,7 +122,11 @@ impl Api {
         loop {
             match self.call(identity, action, body) {
                 Err(refused) if refused.is("ResourceAlreadyExistsException") => return Ok(()),
-                Err(refused) if refused.may_pass() && tries < TRIES => tries += 1,
+                Err(refused) if refused.may_pass() && tries < TRIES => {
+                    // As AWS's SDK does: a service that answers nobody now may do so in a moment.
+                    std::thread::park_timeout(FIRST_PAUSE * tries);
+                    tries += 1;
+                }
                 result => return result,
             }
         }
