@@ -1,13 +1,16 @@
 //! The example's private subnets without a NAT gateway: the three VPC endpoints that a pull needs on AWS, each taken away
-//! and put back.
+//! and put back, and those that parameters, secrets and logs need.
 
 use std::time::Duration;
+
+use serde_json::json;
 
 use crate::api::{REGION, text_of, texts_of};
 use crate::image_path::{
     API, LAYERS, REGISTRY, Reason, begin, default_route, fails, heals, named, nat_gateway, no_api, no_layers,
     no_registry, no_token, table, without,
 };
+use crate::secrets::{described, run};
 use crate::stack::{Stack, text};
 
 /// The private part of the example's network, with a security group for endpoints.
@@ -152,11 +155,80 @@ pub(crate) fn through_three_vpc_endpoints_and_not_through_two(stack: &Stack) {
     refused(&registry, "ecr:Get*", "ecr:BatchGetImage", &cannot("", ""));
     refused(&layers, "s3:PutObject", "s3:GetObject", &cannot("", ""));
 
-    for endpoint in [api, registry, layers] {
-        private.delete(&endpoint);
+    let more = with_a_parameter_a_secret_and_logs(&private);
+    for endpoint in [api, registry, layers].iter().chain(&more) {
+        private.delete(endpoint);
     }
     stack.ec2("CreateRoute", &format!("{}&NatGatewayId={nat}", default_route(&private.table)));
     hostnames(false);
     heals(stack, &begin(stack));
     stack.ec2("DeleteSecurityGroup", &format!("GroupId={}", private.group));
+}
+
+/// A task that gets a parameter and a secret and writes to a log group needs three endpoints more, and says which one it
+/// lacks. Gives them.
+fn with_a_parameter_a_secret_and_logs(private: &Private) -> [String; 3] {
+    let stack = private.stack;
+    let echo =
+        stack.ecs("DescribeTaskDefinition", &json!({"taskDefinition": "echo"}))["taskDefinition"].clone();
+    let parameter = "ssm put-parameter --name /endpoints/level --type SecureString --value chatty";
+    stack.aws(parameter);
+    let secret =
+        stack.aws("secretsmanager create-secret --name endpoints --secret-string hunter2")["ARN"].clone();
+    stack.aws("logs create-log-group --log-group-name /endpoints");
+    let policy = r#"{"Statement":{"Effect":"Allow","Action":["ssm:GetParameters","secretsmanager:GetSecretValue"],"Resource":"*"}}"#;
+    stack.iam(
+        "PutRolePolicy",
+        &format!("RoleName=echo-execution&PolicyName=endpoints&PolicyDocument={policy}"),
+    );
+    let definition = json!({
+        "family": "endpoints", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"],
+        "cpu": "256", "memory": "512", "executionRoleArn": echo["executionRoleArn"],
+        "containerDefinitions": [{
+            "name": "app", "image": echo["containerDefinitions"][0]["image"],
+            "secrets": [
+                {"name": "LEVEL", "valueFrom": "/endpoints/level"}, {"name": "PASSWORD", "valueFrom": secret},
+            ],
+            "logConfiguration": {"logDriver": "awslogs", "options": {
+                "awslogs-group": "/endpoints", "awslogs-region": REGION, "awslogs-stream-prefix": "ecs",
+            }},
+        }],
+    });
+    stack.ecs("RegisterTaskDefinition", &definition);
+    let lacks = |words: &str| {
+        let task = run(stack, "endpoints");
+        let task = stack.wait("the task stops", Duration::from_secs(60), || {
+            let task = described(stack, &task);
+            if task["lastStatus"] == "STOPPED" { Ok(task) } else { Err(format!("{task:#}")) }
+        });
+        let said = task["stoppedReason"].as_str().unwrap();
+        assert!(said.starts_with("ResourceInitializationError: ") && said.contains(words), "{said}");
+        assert_eq!(task["stopCode"], "TaskFailedToStart");
+    };
+    lacks("There is a connection issue between the task and AWS Secrets Manager.");
+    let secretsmanager = private.interfaces("secretsmanager");
+    lacks("There is a connection issue between the task and AWS Systems Manager Parameter Store.");
+    let ssm = private.interfaces("ssm");
+    lacks(
+        "failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream",
+    );
+    let logs = private.interfaces("logs");
+
+    let task = run(stack, "endpoints");
+    stack.wait("the program's first words", Duration::from_secs(60), || {
+        let events = stack.aws("logs filter-log-events --log-group-name /endpoints");
+        let said = events["events"][0]["message"].as_str().unwrap_or_default();
+        if said.starts_with("listening on port") { Ok(()) } else { Err(described(stack, &task).to_string()) }
+    });
+    stack.ecs("StopTask", &json!({"cluster": "echo", "task": task}));
+    stack.wait("the task has ended", Duration::from_secs(60), || {
+        let task = described(stack, &task);
+        if task["lastStatus"] == "STOPPED" { Ok(()) } else { Err(task.to_string()) }
+    });
+    stack.iam("DeleteRolePolicy", "RoleName=echo-execution&PolicyName=endpoints");
+    stack.aws("logs delete-log-group --log-group-name /endpoints");
+    stack.aws("ssm delete-parameter --name /endpoints/level");
+    stack.aws("secretsmanager delete-secret --secret-id endpoints --force-delete-without-recovery");
+    stack.ecs("DeregisterTaskDefinition", &json!({"taskDefinition": "endpoints:1"}));
+    [ssm, secretsmanager, logs]
 }
