@@ -35,7 +35,7 @@ pub(crate) fn a_service_follows_its_load_from_one_to_three_and_back(stack: &Stac
         let state = service(stack)["deployments"][0]["rolloutState"].clone();
         if state == "COMPLETED" { Ok(()) } else { Err(state.to_string()) }
     });
-    let load = Load::begin(stack);
+    let load = Load::begin(stack, "/burn");
     wait_for(stack, 3);
     stack.wait("answers of three tasks", PATIENCE, || {
         let tasks = load.tasks();
@@ -50,7 +50,86 @@ pub(crate) fn a_service_follows_its_load_from_one_to_three_and_back(stack: &Stac
     assert_eq!(last["Description"], "Setting desired count to 1.", "{activities:?}");
     assert!(last["Cause"].as_str().unwrap().contains("-AlarmLow-"), "{last}");
     cases::the_second_plan_is_empty(stack);
+    a_scheduled_action_sets_the_least(stack);
+    a_step_policy_follows_an_alarm_on_a_metric_of_our_own(stack);
+    requests_per_target_are_followed(stack);
     cases::destroy_takes_everything(stack);
+}
+
+/// Calls Application Auto Scaling for the service.
+fn autoscaling(stack: &Stack, call: &str) -> Value {
+    let target = "--service-namespace ecs --scalable-dimension ecs:service:DesiredCount --resource-id service/echo/echo";
+    stack.aws(&format!("application-autoscaling {call} {target}"))
+}
+
+/// The newest activities' descriptions and causes.
+fn activities(stack: &Stack) -> Vec<String> {
+    let told = autoscaling(stack, "describe-scaling-activities");
+    let text = |activity: &Value| {
+        format!("{} {}", activity["Description"].as_str().unwrap(), activity["Cause"].as_str().unwrap())
+    };
+    told["ScalingActivities"].as_array().unwrap().iter().map(text).collect()
+}
+
+fn a_scheduled_action_sets_the_least(stack: &Stack) {
+    let soon = types::Timestamp::now().plus(Duration::from_secs(2)).iso();
+    let at = soon.split('.').next().unwrap();
+    let action = "MinCapacity=2,MaxCapacity=3";
+    autoscaling(
+        stack,
+        &format!(
+            "put-scheduled-action --scheduled-action-name soon --schedule at({at}) --scalable-target-action {action}"
+        ),
+    );
+    wait_for(stack, 2);
+    let told = activities(stack);
+    assert!(told.iter().any(|text| text.contains("scheduled action name soon was triggered")), "{told:#?}");
+    autoscaling(stack, "register-scalable-target --min-capacity 1");
+    wait_for(stack, 1);
+}
+
+fn a_step_policy_follows_an_alarm_on_a_metric_of_our_own(stack: &Stack) {
+    let policies = autoscaling(stack, "describe-scaling-policies --policy-names step");
+    let policy = policies["ScalingPolicies"][0]["PolicyARN"].as_str().unwrap().to_owned();
+    stack.aws(&format!(
+        "cloudwatch put-metric-alarm --alarm-name queue --namespace Echo --metric-name Waiting --statistic Maximum \
+         --period 10 --evaluation-periods 1 --threshold 5 --comparison-operator GreaterThanThreshold \
+         --treat-missing-data notBreaching --alarm-actions {policy}"
+    ));
+    stack.aws(
+        "cloudwatch put-metric-data --namespace Echo --metric-name Waiting --value 9 --storage-resolution 1",
+    );
+    wait_for(stack, 2);
+    let (told, cause) = (activities(stack), "monitor alarm queue in state ALARM triggered policy step");
+    assert!(told.iter().any(|text| text.contains(cause)), "{told:#?}");
+    wait_for(stack, 1);
+    stack.aws("cloudwatch delete-alarms --alarm-names queue");
+}
+
+fn requests_per_target_are_followed(stack: &Stack) {
+    let end = |arn: &Value, mark: &str| arn.as_str().unwrap().split_once(mark).unwrap().1.to_owned();
+    let balancer = &stack.aws("elbv2 describe-load-balancers")["LoadBalancers"][0]["LoadBalancerArn"];
+    let group = &stack.aws("elbv2 describe-target-groups")["TargetGroups"][0]["TargetGroupArn"];
+    let label = format!("{}/targetgroup/{}", end(balancer, ":loadbalancer/"), end(group, ":targetgroup/"));
+    let follow = serde_json::json!({
+        "TargetValue": 5.0, "ScaleOutCooldown": 2, "ScaleInCooldown": 2,
+        "PredefinedMetricSpecification": {"PredefinedMetricType": "ALBRequestCountPerTarget", "ResourceLabel": label},
+    });
+    autoscaling(stack, "delete-scaling-policy --policy-name cpu");
+    autoscaling(
+        stack,
+        &format!(
+            "put-scaling-policy --policy-name requests --policy-type TargetTrackingScaling \
+             --target-tracking-scaling-policy-configuration {follow}"
+        ),
+    );
+    let load = Load::begin(stack, "/");
+    wait_for(stack, 3);
+    load.end();
+    wait_for(stack, 1);
+    let told = activities(stack);
+    let followed = |text: &&String| text.ends_with(" in state ALARM triggered policy requests");
+    assert!(told.iter().filter(followed).count() >= 2, "{told:#?}");
 }
 
 /// What is seen while three tasks burn.
@@ -91,7 +170,7 @@ struct Load {
 }
 
 impl Load {
-    fn begin(stack: &Stack) -> Self {
+    fn begin(stack: &Stack, path: &'static str) -> Self {
         let (ended, tasks) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(BTreeSet::new())));
         let sender = stack.sender();
         let clients = (0..6)
@@ -100,7 +179,7 @@ impl Load {
                 std::thread::spawn(move || {
                     while !ended.load(Ordering::SeqCst) {
                         if let Some(answer) =
-                            sender.get("/burn", Duration::from_secs(20)).filter(|a| a.status == 200)
+                            sender.get(path, Duration::from_secs(20)).filter(|a| a.status == 200)
                         {
                             tasks.lock().unwrap().insert(answer.body);
                         }

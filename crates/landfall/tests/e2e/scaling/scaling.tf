@@ -35,7 +35,7 @@ resource "aws_appautoscaling_policy" "step" {
 
   step_scaling_policy_configuration {
     adjustment_type         = "ChangeInCapacity"
-    cooldown                = 60
+    cooldown                = 5
     metric_aggregation_type = "Average"
 
     step_adjustment {
