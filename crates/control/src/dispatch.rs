@@ -14,12 +14,11 @@ use crate::answered::Answered;
 use crate::context::{Auth, Context, Principal, Settings};
 use crate::disk::Threads;
 use crate::ec2::{absent, default_vpc, vpc_endpoint};
-use crate::ecs;
-use crate::iam;
 use crate::machine::Machine;
 use crate::operation::{Disk, Handler, Operation};
 use crate::service::Service;
 use crate::session::SessionKey;
+use crate::{autoscaling, ecs, iam, servicediscovery};
 
 /// The longest body that is read, in bytes: no call of these services comes near it.
 pub const LONGEST_BODY: usize = 4 << 20;
@@ -446,11 +445,14 @@ fn authorize(
     if operation.names_resources {
         return Ok(());
     }
-    if let (Service::Ecs, Some(body)) = (operation.service, input.json()) {
-        let resources = ecs::access::resources(context, operation.name, body);
-        return iam::authorize_each(rows, context, &action, &resources);
-    }
-    iam::authorize(rows, context, &action, "*")
+    let name = operation.name;
+    let resources = match (operation.service, input.json()) {
+        (Service::AutoScaling, Some(body)) => autoscaling::access::resources(rows, context, name, body),
+        (Service::Ecs, Some(body)) => ecs::access::resources(context, name, body),
+        (Service::ServiceDiscovery, Some(body)) => servicediscovery::access::resources(context, name, body),
+        _ => return iam::authorize(rows, context, &action, "*"),
+    };
+    iam::authorize_each(rows, context, &action, &resources)
 }
 
 /// Under what a retry of this request finds the answer that was given. None without the SDK's invocation id.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "a handler owns its request")]
 
+pub(crate) mod access;
 pub mod act;
 mod activity;
 mod place;

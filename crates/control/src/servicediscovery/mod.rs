@@ -5,6 +5,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "a handler owns its request")]
 
+pub(crate) mod access;
 mod discover;
 mod filter;
 mod health;
