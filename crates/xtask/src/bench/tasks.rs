@@ -52,6 +52,11 @@ pub(crate) fn run(binary: &Path, args: &Args) -> Result<(), Error> {
         let rounds: Vec<f64> = rounds.iter().map(|seconds| seconds * 1000.0).collect();
         median(&rounds).map_or("not measured".to_owned(), |of| of.cell(0, " ms"))
     };
+    let middle = |rounds: &[f64]| median(rounds).map(|of| of.middle);
+    let part = match (middle(&measured.landfall), middle(&measured.docker)) {
+        (Some(own), Some(docker)) => format!("{:.2}", own / docker),
+        _ => "not measured".to_owned(),
+    };
     let memory: f64 = measured.memory.values().sum();
     let many = format!("RunTask to RUNNING of the last of {} tasks at once", args.many);
     let stopped = format!("StopTask to STOPPED of the last of these {}", args.many);
@@ -64,7 +69,8 @@ pub(crate) fn run(binary: &Path, args: &Args) -> Result<(), Error> {
                 "`docker run --detach --network none` of the same image, by turns",
                 milliseconds(&measured.docker),
             ),
-            ("promised", "half of Docker's".to_owned()),
+            ("Landfall's part of that", part),
+            ("promised", "0.5".to_owned()),
             (&many, format!("{:.1} s", measured.many)),
             (&stopped, format!("{:.1} s", measured.stopped)),
             ("memory of an idle task besides its programs' own (proportional)", format!("{memory:.1} MiB")),
