@@ -10,6 +10,7 @@ mod message;
 mod names;
 mod observed;
 pub mod role;
+mod tagged;
 mod task;
 mod usage;
 mod vpc;
@@ -57,7 +58,7 @@ pub struct Part {
 
 /// The content of a part. Its kind always fits the part's id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(tag = "kind", remote = "Self", rename_all = "kebab-case")]
 pub enum Body {
     /// For [`PartId::Vpc`].
     Vpc(Vpc),
@@ -70,3 +71,5 @@ pub enum Body {
     /// For [`PartId::Names`].
     Names(Names),
 }
+
+tagged::read_once!(Body);

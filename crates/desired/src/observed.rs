@@ -8,7 +8,7 @@ use types::{PartId, TaskId, Timestamp, VpcEndpointId, VpcId};
 
 /// The news of one part. A later observation of the same part takes the earlier one's place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(tag = "kind", remote = "Self", rename_all = "kebab-case")]
 pub enum Observation {
     /// A VPC's network was applied, or could not be.
     Vpc(VpcStatus),
@@ -26,6 +26,8 @@ pub enum Observation {
         part: PartId,
     },
 }
+
+crate::tagged::read_once!(Observation);
 
 impl Observation {
     /// The part that it speaks of.
