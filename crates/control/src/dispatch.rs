@@ -18,10 +18,7 @@ use crate::machine::Machine;
 use crate::operation::{Disk, Handler, Operation};
 use crate::service::Service;
 use crate::session::SessionKey;
-use crate::{autoscaling, ecs, iam, servicediscovery};
-
-/// The longest body that is read, in bytes: no call of these services comes near it.
-pub const LONGEST_BODY: usize = 4 << 20;
+use crate::{autoscaling, body, ecs, iam, servicediscovery};
 
 /// The namespace of an error document that no service answers.
 const NO_SERVICE: &str = "http://webservices.amazon.com/";
@@ -154,24 +151,17 @@ impl Api {
         let scoped = scoped_name(request.headers(), request.uri());
         let scope = scoped.as_deref().and_then(Service::from_name);
         let guess = spoken(request.headers(), scoped.as_deref());
-        if request.body().len() > LONGEST_BODY {
-            let error = ApiError::new(
-                "RequestEntityTooLarge",
-                format!("The request's body is longer than {LONGEST_BODY} bytes"),
-            )
-            .with_status(StatusCode::PAYLOAD_TOO_LARGE);
-            return Err((guess, error));
-        }
+        let body = body::unpacked(request).map_err(|error| (guess, error))?;
         if let Some(target) = header(request.headers(), "x-amz-target") {
             let (version, action) = target.rsplit_once('.').unwrap_or(("", target));
             if let Some(service) = Service::from_shape(version) {
-                let input = Input::document(Protocol::AwsJson10, request.body().clone());
+                let input = Input::document(Protocol::AwsJson10, body);
                 return Ok(Call { service, action: action.to_owned(), input });
             }
             let Some(service) = Service::from_version(version) else {
                 return Err((Protocol::AwsJson, unknown_service(target)));
             };
-            let input = Input::document(Protocol::AwsJson, request.body().clone());
+            let input = Input::document(Protocol::AwsJson, body);
             return Ok(Call { service, action: action.to_owned(), input });
         }
         if guess == Protocol::RpcV2Cbor
@@ -179,7 +169,7 @@ impl Api {
         {
             let service = Service::from_shape(shape).filter(|_| request.method() == Method::POST);
             let Some(service) = service else { return Err((guess, unknown_service(shape))) };
-            let input = Input::document(guess, request.body().clone());
+            let input = Input::document(guess, body);
             return Ok(Call { service, action: action.to_owned(), input });
         }
         if let Some(name) = scoped.as_deref().filter(|_| scope.is_none()) {
@@ -200,7 +190,7 @@ impl Api {
             Protocol::Ec2Query => Tree::from_ec2_query(body),
             _ => Tree::from_query(body),
         };
-        let body = parameters(request);
+        let body = body::parameters(request.uri().query().unwrap_or_default(), body);
         let wrap = |error: DecodeError| (guess, ApiError::malformed_form(&error));
         let mut tree = parse(guess, &body).map_err(wrap)?;
         let mut own =
@@ -371,26 +361,6 @@ fn protocol_of(name: impl AsRef<str>) -> Protocol {
         }
         (None, _) => Protocol::AwsJson,
     }
-}
-
-/// The parameters of a query request: the body's, or a GET's without those of its signature.
-fn parameters(request: &Request<Bytes>) -> Bytes {
-    let query = request.uri().query().unwrap_or_default();
-    if query.is_empty() {
-        return request.body().clone();
-    }
-    let mut all = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in
-        form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| !name.starts_with("X-Amz-"))
-    {
-        all.append_pair(&name, &value);
-    }
-    let mut all = all.finish().into_bytes();
-    if !all.is_empty() && !request.body().is_empty() {
-        all.push(b'&');
-    }
-    all.extend_from_slice(request.body());
-    Bytes::from(all)
 }
 
 fn unknown_service(what: &str) -> ApiError {

@@ -6,6 +6,7 @@
 
 mod answered;
 pub mod autoscaling;
+mod body;
 pub mod cloudwatch;
 mod context;
 mod disk;
@@ -36,8 +37,9 @@ mod testing;
 use store::{TableDef, table};
 
 pub use answered::{Answered, forget_old};
+pub use body::LONGEST_BODY;
 pub use context::{Auth, Context, Principal, Settings};
-pub use dispatch::{Api, LONGEST_BODY};
+pub use dispatch::Api;
 pub use machine::{Machine, ReportNews, Reports};
 pub use operation::{Disk, DiskHandler, Handler, Operation};
 pub use service::Service;
