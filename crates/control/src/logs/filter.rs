@@ -124,7 +124,9 @@ pub(super) fn filter_log_events(
             Some(Place::parse(token).ok_or_else(|| invalid("The specified nextToken is invalid."))?)
         }
     };
-    let range = time_range(&group, context, request.start_time, request.end_time)?;
+    // "Events with a timestamp later than this time are not returned", where GetLogEvents leaves out the end itself.
+    let end = request.end_time.map(|end| end.saturating_add(1));
+    let range = time_range(&group, context, request.start_time, end)?;
     let names = request.log_stream_names.filter(|names| !names.is_empty());
     let mut heads = Vec::new();
     for stream in streams(rows, &group, names, request.log_stream_name_prefix)? {

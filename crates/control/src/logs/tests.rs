@@ -151,6 +151,8 @@ fn events_of_all_streams_are_filtered_in_the_order_of_time_over_pages() {
     }
     let named = json!({"logGroupIdentifier": "/app", "logStreamNames": ["b", "a"], "startTime": begin + 1});
     assert_eq!(all(&named), ["info a2", "ERROR b3", "ERROR a4"]);
+    let until = json!({"logGroupName": "/app", "startTime": begin + 2, "endTime": begin + 3});
+    assert_eq!(all(&until), ["info a2", "ERROR b3"], "the end is included, other than by GetLogEvents");
     let prefix = json!({"logGroupName": "/app", "logStreamNamePrefix": "o"});
     assert_eq!(all(&prefix), ["ERROR other1"]);
     let odd = refused(&fixture, "FilterLogEvents", &json!({"logGroupName": "/app", "filterPattern": "a.b"}));
