@@ -74,7 +74,7 @@ fn between(world: &mut World<'_>, ask: &Ask, asked: &str, reasons: &mut Reasons)
 
 fn alone(world: &mut World<'_>, ask: &Ask, reasons: &mut Reasons) -> Result<(), String> {
     match ends::find(world.rows, &ask.from).map_err(|error| error.to_string())? {
-        End::LoadBalancer(balancer) => reasons::of_load_balancer(world, &balancer, reasons),
+        End::LoadBalancer(balancer) => reasons::of_load_balancer(world, &balancer, None, reasons),
         End::Service(service) => reasons::of_service(world, &service, reasons),
         End::Task(task) => reasons::of_task(world, &task, reasons),
         End::Internet | End::Ecr | End::Address(_) | End::Interface(_) => {

@@ -46,8 +46,13 @@ impl Reasons {
     }
 }
 
-/// Why a load balancer does not answer.
-pub fn of_load_balancer(world: &mut World<'_>, balancer: &Arc<LoadBalancer>, reasons: &mut Reasons) {
+/// Why a load balancer does not answer: on all of its listeners, or on those that forward to one target group.
+pub fn of_load_balancer(
+    world: &mut World<'_>,
+    balancer: &Arc<LoadBalancer>,
+    only: Option<&TargetGroup>,
+    reasons: &mut Reasons,
+) {
     let name = format!("lb/{}", balancer.name);
     let report = world.machine.reports().load_balancers.get(&balancer.id).cloned();
     match report.as_ref().and_then(|report| report.error.clone()) {
@@ -59,7 +64,12 @@ pub fn of_load_balancer(world: &mut World<'_>, balancer: &Arc<LoadBalancer>, rea
         None if !balancer.active => reasons.find(Level::Note, &balancer.arn, format!("{name} is being made")),
         None => reasons.find(Level::Ok, &balancer.arn, format!("{name} is active: {}", balancer.dns_name)),
     }
-    let listeners = pairs::listeners(world, balancer);
+    let mut listeners = pairs::listeners(world, balancer);
+    if let Some(group) = only {
+        listeners.retain(|listener| {
+            matches!(&listener.action, Action::Forward { target_group, .. } if *target_group == group.arn)
+        });
+    }
     if listeners.is_empty() {
         let remedy = format!("Add an aws_lb_listener to {name}.");
         return reasons.blocks(&balancer.arn, format!("{name} has no listener"), remedy);
@@ -74,7 +84,7 @@ pub fn of_load_balancer(world: &mut World<'_>, balancer: &Arc<LoadBalancer>, rea
         host_ports(world, &ports, reasons);
         let source = pairs::from_internet();
         for node in pairs::to_balancer(world, &source, balancer) {
-            reasons.walk(world, &source, &node);
+            reasons.walk(world, &source, &Destination { ports: ports.clone(), ..node });
         }
     }
     for listener in listeners {
@@ -316,7 +326,7 @@ pub fn of_service(world: &mut World<'_>, service: &Arc<Service>, reasons: &mut R
         }
         // Without a task a load balancer has nothing to send to, which was said already.
         for balancer in balancers.iter().filter(|_| running) {
-            of_load_balancer(world, balancer, reasons);
+            of_load_balancer(world, balancer, Some(&group), reasons);
         }
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn each_missing_piece_is_named_with_what_to_add(stack: &Stack) {
     security_group_rules(stack);
     routes(stack);
     network_acl(stack);
+    another_listener(stack);
     for ask in [ALONE, TO_ECR, FROM_OUTSIDE] {
         reachable(stack, ask);
     }
@@ -58,6 +59,29 @@ fn questions_that_make_no_sense(stack: &Stack) {
         assert_eq!(output.status.code(), Some(2), "{ask:?}: {}", text(&output));
         assert!(!output.stderr.is_empty() && output.stdout.is_empty(), "{ask:?}: {}", text(&output));
     }
+}
+
+/// A listener that leads to another target group concerns the load balancer, and not the service.
+fn another_listener(stack: &Stack) {
+    let vpc = stack.ec2_id("DescribeVpcs", "tag:Name", "echo", "vpcId");
+    let balancers = stack.aws("elbv2 describe-load-balancers --names echo-lb");
+    let balancer = balancers["LoadBalancers"][0]["LoadBalancerArn"].as_str().unwrap().to_owned();
+    let made = stack.aws(&format!(
+        "elbv2 create-target-group --name nobody --protocol HTTP --port 3000 --target-type ip --vpc-id {vpc}"
+    ));
+    let group = made["TargetGroups"][0]["TargetGroupArn"].as_str().unwrap().to_owned();
+    let made = stack.aws(&format!(
+        "elbv2 create-listener --load-balancer-arn {balancer} --protocol HTTP --port 8081 \
+         --default-actions Type=forward,TargetGroupArn={group}"
+    ));
+    let listener = made["Listeners"][0]["ListenerArn"].as_str().unwrap().to_owned();
+    reachable(stack, &["service/echo"]);
+    let (exit, document) = explain(stack, ALONE);
+    assert_eq!(exit, 1, "{document:#}");
+    let said = document["verdict"].as_str().unwrap();
+    assert!(said.contains("target group nobody has no registered target"), "{said}");
+    stack.aws(&format!("elbv2 delete-listener --listener-arn {listener}"));
+    stack.aws(&format!("elbv2 delete-target-group --target-group-arn {group}"));
 }
 
 fn security_group_rules(stack: &Stack) {
