@@ -1,7 +1,7 @@
 //! The command line, as it is written.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use control::internet::Place;
@@ -25,13 +25,21 @@ pub struct Cli {
         long,
         global = true,
         env = "LANDFALL_STATE_DIR",
-        default_value = "/var/lib/landfall",
+        default_value = STATE,
         value_name = "FOLDER"
     )]
     pub state_dir: PathBuf,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Where the state is unless it is said.
+const STATE: &str = "/var/lib/landfall";
+
+/// What a command needs in order to find a state folder: nothing for the usual one.
+pub fn state_option(state: &Path) -> String {
+    if state == Path::new(STATE) { String::new() } else { format!(" --state-dir {}", state.display()) }
 }
 
 /// The commands.

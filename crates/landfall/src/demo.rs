@@ -10,7 +10,7 @@ use registry::push::{self, Progress, Target};
 use serde::Serialize;
 
 use crate::background::{self, BackgroundError, wait_for};
-use crate::cli::ServeArgs;
+use crate::cli::{ServeArgs, state_option};
 use crate::client::{CallError, Client};
 use crate::progress::{Show, Step, Steps};
 use crate::serve::keys::{Keys, KeysError};
@@ -263,10 +263,7 @@ fn post(url: &str, host_address: Ipv4Addr, body: &str) -> Result<String, DemoErr
 fn picture(status: Option<&Status>, url: &str, state: &Path, folder: &Path, taken: Duration) -> String {
     let task = status.and_then(|status| status.tasks.first());
     let (address, zone) = task.map_or(("", ""), |task| (task.address.as_str(), task.zone.as_str()));
-    let option = match state.to_str() {
-        Some("/var/lib/landfall") | None => String::new(),
-        Some(path) => format!(" --state-dir {path}"),
-    };
+    let option = state_option(state);
     let program =
         std::env::current_exe().map_or_else(|_| "landfall".to_owned(), |path| path.display().to_string());
     let seconds = taken.as_secs();

@@ -64,8 +64,10 @@ fn run(cli: &Cli) -> Outcome {
                 internet::turn(state, switch == Switch::On)?;
             }
             terminal::line(&format!(
-                "landfall is up: AWS API on http://{}, account {}. eval \"$(landfall env)\" leads AWS tools to it",
-                status.listen, status.account
+                "landfall is up: AWS API on http://{}, account {}. eval \"$(landfall env{})\" leads AWS tools to it",
+                status.listen,
+                status.account,
+                cli::state_option(state)
             ));
         }
         Command::Down { purge } => {
