@@ -3,6 +3,7 @@
 use regex::bytes::Regex;
 
 use super::frame::Line;
+use super::pattern;
 use crate::logs::Stream;
 
 /// The longest message in bytes: the driver's, which leaves room for what an event counts besides. A longer one is cut.
@@ -28,8 +29,12 @@ pub(super) struct Assembler {
 }
 
 impl Assembler {
-    pub(super) fn new(start: Option<&str>) -> Result<Self, regex::Error> {
-        Ok(Self { start: start.map(Regex::new).transpose()?, pieces: [None, None], lines: None })
+    /// `start`: what a message's first line matches.
+    ///
+    /// # Errors
+    /// When that is no pattern, in the words of Docker's driver.
+    pub(super) fn new(start: Option<&str>) -> Result<Self, String> {
+        Ok(Self { start: start.map(pattern::compile).transpose()?, pieces: [None, None], lines: None })
     }
 
     /// Takes a line; whole messages are added to `messages`.

@@ -10,6 +10,7 @@ mod api;
 mod buffer;
 pub(crate) mod frame;
 mod message;
+mod pattern;
 
 use std::fs::File;
 use std::io::BufReader;
@@ -70,22 +71,23 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
     let enter = || sys::netns::enter(sys::netns::open(&job.network)?);
     enter().map_err(|error| failed(error.to_string()))?;
     let identity = Identity { task: RoleDir::new(&job.task), current: job.identity.clone() };
+    // A pattern that is none keeps containers from starting: nobody could say later which lines belong together.
+    let assembler = |source: &Source| Assembler::new(source.destination.message_start.as_deref());
+    let assemblers = job.containers.iter().map(assembler).collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let mut opened = Vec::new();
-    for source in &job.containers {
+    for (source, assembler) in job.containers.iter().zip(assemblers) {
         let mut api = Api::new(&job.identity.ca_certificate, &job.dns_servers, &source.destination.region)
             .map_err(failed)?;
         make_stream(&mut api, identity.current(), &source.destination).map_err(|why| failed(why.words()))?;
         let lines = File::open(&source.lines).map_err(|cause| failed(cause.to_string()))?;
-        opened.push((source, api, lines));
+        opened.push((source, api, lines, assembler));
     }
     tell(shim, &Report::Ready).map_err(|cause| cause.to_string())?;
 
     let (done, ended) = channel();
     let mut buffers = Vec::new();
-    for (source, api, lines) in opened {
+    for (source, api, lines, assembler) in opened {
         let buffer = Arc::new(Buffer::new(source.destination.mode));
-        let assembler = Assembler::new(source.destination.message_start.as_deref())
-            .map_err(|why| failed(why.to_string()))?;
         let (filled, emptied, done) = (buffer.clone(), buffer.clone(), done.clone());
         let marker = job.marker.clone();
         let sender = Sender { api, identity: identity.clone(), destination: source.destination.clone() };

@@ -69,6 +69,25 @@ fn a_stream_that_cannot_be_made_keeps_the_task_from_starting_in_fargate_s_words(
 }
 
 #[test]
+fn a_pattern_that_is_none_keeps_the_task_from_starting_in_docker_s_words() {
+    for (pattern, why) in [
+        ("[", "unclosed character class"),
+        ("^(?=x)", "look-around, including look-ahead and look-behind, is not supported"),
+    ] {
+        let world = World::new();
+        let mut container = logged(&["lines", "lost"], NON_BLOCKING);
+        container.log.as_mut().unwrap().message_start = Some(pattern.to_owned());
+        let status = run(&world, container);
+        let want = format!(
+            "ResourceInitializationError: failed to validate logger args: awslogs could not parse multiline pattern \
+             key \"{pattern}\": error parsing regexp: {why}"
+        );
+        assert_eq!(status.error, Some(want));
+        assert_eq!(only(&status).exit_code, None);
+    }
+}
+
+#[test]
 fn without_a_path_the_task_says_so() {
     let world = World::blackhole(&[LOGS]);
     let error = run(&world, logged(&["exit", "0"], NON_BLOCKING)).error.unwrap();
