@@ -1,7 +1,7 @@
 //! The `__create` helper: one container, from its mounted root file system to its first process.
 
 use std::error::Error;
-use std::fs::{File, Permissions};
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
@@ -11,16 +11,17 @@ use desired::Container;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, mkdirat};
 use serde::{Deserialize, Serialize};
 
 use crate::executor::Tied;
 use crate::helper::{Report, tell};
+use crate::mounts::{self, Cover};
 use crate::pull::ImageConfig;
 use crate::secrets::Values;
-use crate::{exec, spec, trust, user};
+use crate::{exec, executor, spec, trust, user};
 
 /// Fargate's limit of open files (soft and hard), from "Resource limits" in the task definition parameters for Fargate.
 const OPEN_FILES: u64 = 65_535;
@@ -83,7 +84,8 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
         trust::bundle(&job.rootfs, &job.authority).and_then(write)?;
         std::fs::set_permissions(&path, Permissions::from_mode(0o644)).map_err(|cause| cause.to_string())?;
     }
-    make_folder(&job.rootfs, &spec::working_folder(&job.container, &job.image))?;
+    mounts::check(&job.container, &job.rootfs, &job.volumes)?;
+    make_working_folder(job)?;
     spec.save(job.bundle.join("config.json")).map_err(|error| chain(&error))?;
     let mut container = ContainerBuilder::new(job.container.name.clone(), SyscallType::default())
         .with_root_path(&job.runtime)
@@ -107,12 +109,22 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
     Ok(Report::Progress(format!("{} started as process {pid}", job.container.name)))
 }
 
+/// Makes the folder that the command starts in, in the volume that will be mounted over it if there is one.
+fn make_working_folder(job: &Job) -> Result<(), String> {
+    let folder = spec::working_folder(&job.container, &job.image);
+    let Some((base, inside)) = Cover::base(&job.container, &folder, &job.rootfs, &job.volumes) else {
+        return Ok(());
+    };
+    make_folder(&base, inside).map_err(|errno| {
+        format!("error during container init: mkdir {}: {}", folder.display(), executor::words(errno))
+    })
+}
+
 /// Makes a folder of the container's, with those above it, as runc does with the one that a command starts in. A link on
 /// the way leads nowhere but into the root file system.
-fn make_folder(rootfs: &Path, folder: &Path) -> Result<(), String> {
-    let say = |errno: Errno| format!("mkdir {}: {errno}", folder.display());
-    let root = File::open(rootfs).map_err(|cause| cause.to_string())?;
-    let open = |path: &Path| {
+fn make_folder(rootfs: &Path, folder: &Path) -> nix::Result<()> {
+    let root = open(rootfs, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let inside = |path: &Path| {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let how = OpenHow::new()
             .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
@@ -122,10 +134,12 @@ fn make_folder(rootfs: &Path, folder: &Path) -> Result<(), String> {
     let mut so_far = PathBuf::new();
     for part in folder.components() {
         let Component::Normal(name) = part else { continue };
-        let parent = open(&so_far).map_err(say)?;
+        let parent = inside(&so_far)?;
         so_far.push(name);
-        if matches!(open(&so_far), Err(Errno::ENOENT)) {
-            mkdirat(&parent, name, Mode::from_bits_truncate(0o755)).map_err(say)?;
+        match inside(&so_far) {
+            Err(Errno::ENOENT) => mkdirat(&parent, name, Mode::from_bits_truncate(0o755))?,
+            Err(errno) => return Err(errno),
+            Ok(_) => (),
         }
     }
     Ok(())
@@ -145,7 +159,8 @@ pub(crate) fn create_error(error: &dyn Error) -> String {
     // What the executor found out comes back wrapped in libcontainer's own words.
     match text.find("exec: \"") {
         Some(at) => text[at..].lines().next().unwrap_or_default().to_owned(),
-        None => text,
+        // That what is left of it could not be removed is no news: the shim does that.
+        None => text.split(". error during cleanup").next().unwrap_or_default().to_owned(),
     }
 }
 

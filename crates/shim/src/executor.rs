@@ -149,7 +149,7 @@ fn find(command: &str, path: &str) -> Result<PathBuf, String> {
 }
 
 /// The kernel's words with a small first letter, as Go prints them.
-fn words(errno: Errno) -> String {
+pub(crate) fn words(errno: Errno) -> String {
     let text = errno.desc();
     let mut letters = text.chars();
     match letters.next() {

@@ -19,6 +19,7 @@ mod exec;
 mod executor;
 mod helper;
 pub mod logs;
+mod mounts;
 mod pause;
 mod pull;
 mod record;

@@ -8,13 +8,13 @@ use libcontainer::oci_spec::OciSpecError;
 use libcontainer::oci_spec::runtime::{
     Capabilities, Capability, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxCpuBuilder,
     LinuxDeviceCgroupBuilder, LinuxMemoryBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType,
-    LinuxPidsBuilder, LinuxResourcesBuilder, Mount, MountBuilder, PosixRlimit, PosixRlimitBuilder,
-    PosixRlimitType, ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder, get_default_maskedpaths,
-    get_default_mounts, get_default_readonly_paths,
+    LinuxPidsBuilder, LinuxResourcesBuilder, PosixRlimit, PosixRlimitBuilder, PosixRlimitType,
+    ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder, get_default_maskedpaths,
+    get_default_readonly_paths,
 };
 
+use crate::mounts;
 use crate::pull::ImageConfig;
-use crate::trust;
 use crate::user::User;
 
 /// Docker's `PATH` for an image that sets none.
@@ -133,51 +133,6 @@ fn limits(container: &Container, open_files: u64) -> Result<Vec<PosixRlimit>, St
     limits.into_iter().map(limit).collect()
 }
 
-fn mounts(input: &Input<'_>) -> Result<Vec<Mount>, OciSpecError> {
-    // No /sys/fs/cgroup: version 1 mounts it writable, and a container would raise its own limits.
-    let mut mounts = get_default_mounts();
-    mounts.retain(|mount| mount.destination() != Path::new("/sys/fs/cgroup"));
-    let access = if input.container.readonly_root_filesystem { "ro" } else { "rw" };
-    let named = ["resolv.conf", "hosts", "hostname"].map(|name| (name, Path::new("/etc").join(name)));
-    let trusted = input.container.trust_ca.then(|| (trust::FILE, PathBuf::from(trust::BUNDLE)));
-    for (name, destination) in named.into_iter().chain(trusted) {
-        let options = ["bind", "rprivate", "nosuid", "nodev", "noexec", access].map(str::to_owned).to_vec();
-        mounts.push(
-            MountBuilder::default()
-                .destination(destination)
-                .typ("bind")
-                .source(input.etc.join(name))
-                .options(options)
-                .build()?,
-        );
-    }
-    for tmpfs in &input.container.linux.tmpfs {
-        // Docker's own options stand before the task definition's, which take them back one by one.
-        let own = ["nosuid", "nodev", "noexec"].map(str::to_owned).into_iter();
-        let size = [format!("size={}m", tmpfs.size), "mode=1777".to_owned()];
-        mounts.push(
-            MountBuilder::default()
-                .destination(&tmpfs.path)
-                .typ("tmpfs")
-                .source("tmpfs")
-                .options(own.chain(tmpfs.options.iter().cloned()).chain(size).collect::<Vec<_>>())
-                .build()?,
-        );
-    }
-    for mount in &input.container.mounts {
-        let access = if mount.read_only { "ro" } else { "rw" };
-        mounts.push(
-            MountBuilder::default()
-                .destination(&mount.path)
-                .typ("bind")
-                .source(input.volumes.join(&mount.volume))
-                .options(["bind", "rprivate", "nosuid", "nodev", access].map(str::to_owned).to_vec())
-                .build()?,
-        );
-    }
-    Ok(mounts)
-}
-
 /// A container's namespaces: its own, but for the network and, when it is given one, that of processes.
 pub(crate) fn namespaces(
     network: &Path,
@@ -265,7 +220,7 @@ fn assemble(
         .hostname(input.hostname)
         .process(process)
         .root(RootBuilder::default().path(input.rootfs).readonly(container.readonly_root_filesystem).build()?)
-        .mounts(mounts(input)?)
+        .mounts(mounts::all(container, input.etc, input.volumes)?)
         .linux(linux)
         .build()
 }

@@ -43,6 +43,89 @@ fn containers_share_a_volume_that_goes_with_the_task() {
 }
 
 #[test]
+fn outer_mounts_hide_no_inner_ones_and_not_the_task_s_own_files() {
+    let world = World::new();
+    let at = |path: &str, volume: &str| VolumeMount { volume: volume.to_owned(), ..mount(path, false) };
+    let linux = LinuxParameters {
+        tmpfs: vec![Tmpfs { path: "/data/sub/memory".to_owned(), size: 1, options: Vec::new() }],
+        ..LinuxParameters::default()
+    };
+    let writer = Container {
+        mounts: vec![at("/data/sub", "v"), at("/data", "w"), at("/etc", "e")],
+        linux,
+        working_directory: Some("/data/sub/work/here".to_owned()),
+        ..aside(container("writer", &["write", "/data/sub/x", "/data/y", "/data/sub/memory/z", "local"]))
+    };
+    let shower = Container {
+        mounts: vec![at("/v", "v"), at("/w", "w"), at("/etc", "e")],
+        trust_ca: true,
+        ..container(
+            "shower",
+            &[
+                "show",
+                "/v/x",
+                "/w/y",
+                "/v/work/here/local",
+                "/v/memory/z",
+                "/etc/hostname",
+                "/etc/landfall/ca-bundle.crt",
+            ],
+        )
+    };
+    let volumes = ["v", "w", "e"].map(str::to_owned).to_vec();
+    let mut task = world.run(Task {
+        volumes,
+        ..world.task(vec![writer, after(shower, &[("writer", DependencyCondition::Complete)])])
+    });
+    task.wait_end();
+    assert_eq!(
+        task.output("writer"),
+        "/data/sub/x: written\n/data/y: written\n/data/sub/memory/z: written\nlocal: written\n"
+    );
+    let output = task.output("shower");
+    assert!(output.starts_with("000/v/memory/z: No such file"), "{output}");
+    assert!(output.contains("\nip-") && output.contains("BEGIN CERTIFICATE"), "{output}");
+}
+
+#[test]
+fn what_cannot_be_mounted_or_be_a_folder_keeps_a_container_from_starting_in_runc_s_words() {
+    let world = World::new();
+    let with =
+        |path: &str| Container { mounts: vec![mount(path, false)], ..container("app", &["exit", "0"]) };
+    let with_read_only =
+        |path: &str| Container { mounts: vec![mount(path, true)], ..container("app", &["exit", "0"]) };
+    let folder = |path: &str| Container {
+        working_directory: Some(path.to_owned()),
+        ..container("app", &["exit", "0"])
+    };
+    for (app, why) in [
+        (
+            with("/proc"),
+            "error mounting \"data\" to rootfs at \"/proc\": \"/proc\" cannot be mounted because it is not of type proc",
+        ),
+        (
+            with("/proc/fs"),
+            "error mounting \"data\" to rootfs at \"/proc/fs\": \"/proc/fs\" cannot be mounted because it is inside /proc",
+        ),
+        (with("/etc/broken"), "error mounting \"data\" to rootfs at \"/etc/broken\": not a directory"),
+        (
+            with_read_only("/etc"),
+            "error mounting \"resolv.conf\" to rootfs at \"/etc/resolv.conf\": create mountpoint for /etc/resolv.conf mount: read-only file system",
+        ),
+        (folder("/etc/broken"), "mkdir /etc/broken: not a directory"),
+        (folder("/etc/broken/in"), "mkdir /etc/broken/in: not a directory"),
+    ] {
+        let mut task = world.run(Task { volumes: vec!["data".to_owned()], ..world.task(vec![app]) });
+        let status = task.wait_end();
+        let want = format!(
+            "CannotStartContainerError: ResourceInitializationError: failed to create new container runtime task: failed to create shim task: OCI \
+             runtime create failed: unable to start container process: error during container init: {why}: unknown"
+        );
+        assert_eq!(status.error, Some(want));
+    }
+}
+
+#[test]
 fn a_volume_gets_what_the_image_declares_at_its_place() {
     let world = World::new();
     let app = image::layer(&[

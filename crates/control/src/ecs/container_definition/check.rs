@@ -341,7 +341,7 @@ fn linux_parameters(container: &str, linux: &LinuxParameters) -> Result<(), ApiE
         let path = &tmpfs.container_path;
         if !is_path(path) || tmpfs.size == 0 {
             return Err(client(format!(
-                "Invalid tmpfs '{path}' for container '{container}': it needs an absolute path and a size of at least 1 MiB."
+                "Invalid tmpfs '{path}' for container '{container}': it needs an absolute path, which is not '/' and has no '..', and a size of at least 1 MiB."
             )));
         }
         let mut options = tmpfs.mount_options.iter().flatten();
@@ -378,7 +378,8 @@ fn mount_points(
         let path = mount.container_path.as_str();
         if !is_path(path) {
             return Err(client(format!(
-                "Invalid 'containerPath' '{path}' of a mount point of container '{name}': it must be absolute."
+                "Invalid 'containerPath' '{path}' of a mount point of container '{name}': it must be absolute, without '..', \
+                 and not the root directory '/'."
             )));
         }
         if !paths.insert(path.trim_end_matches('/')) {

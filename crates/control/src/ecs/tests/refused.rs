@@ -279,6 +279,11 @@ fn what_fargate_refuses_of_a_container_is_refused_in_ecs_s_words() {
             "Invalid 'healthCheck' setting",
         ),
         ("mountPoints", json!([{"sourceVolume": "v", "containerPath": "/v"}]), "Unknown volume 'v'."),
+        (
+            "linuxParameters",
+            json!({"tmpfs": [{"containerPath": "/", "size": 1}]}),
+            "Invalid tmpfs '/' for container 'app': it needs an absolute path, which is not '/'",
+        ),
         ("volumesFrom", json!([{"sourceContainer": "b"}]), "Invalid 'volumesFrom' setting"),
         (
             "systemControls",
@@ -427,6 +432,11 @@ fn containers_that_cannot_hang_together_so_are_refused() {
                 "mountPoints": [{"sourceVolume": "v", "containerPath": "/v/"}]})
             )]),
             "Duplicate mount point '/v/' of container 'a'.",
+        ),
+        (
+            json!([c("a", json!({"mountPoints": [{"sourceVolume": "v", "containerPath": "/"}]}))]),
+            "Invalid 'containerPath' '/' of a mount point of container 'a': it must be absolute, without '..', and not the \
+             root directory '/'.",
         ),
     ] {
         let request =
