@@ -168,6 +168,8 @@ struct Subnet<'a> {
     #[serde(rename = "IPv4SubnetCIDRBlock")]
     cidr: &'a str,
     domain_name_servers: Vec<Ipv4Addr>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    domain_name_search_list: &'a [String],
     #[serde(rename = "PrivateDNSName")]
     private_dns_name: &'a str,
     #[serde(rename = "SubnetGatewayIpv4Address", skip_serializing_if = "Option::is_none")]
@@ -320,6 +322,7 @@ impl<'a> Paper<'a> {
                 mac_address: &metadata.mac_address,
                 cidr: &metadata.subnet_cidr,
                 domain_name_servers: self.dns_servers.iter().take(1).copied().collect(),
+                domain_name_search_list: &self.task.dns.search,
                 private_dns_name: &metadata.private_dns_name,
                 gateway,
             }),
@@ -473,7 +476,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_running_task_is_described_as_on_fargate() {
-        let (task, status) = (task("a", 9), status());
+        let (mut task, status) = (task("a", 9), status());
+        task.dns.search = vec!["ap-northeast-2.compute.internal".to_owned()];
         let dns_servers = [Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(169, 254, 169, 253)];
         let paper =
             Paper { task: &task, status: Some(&status), dns_servers: &dns_servers, version: Version::V4 };
@@ -547,6 +551,9 @@ pub(crate) mod tests {
                       "IPv4SubnetCIDRBlock": "10.0.1.0/24",
                       "DomainNameServers": [
                         "10.0.0.2"
+                      ],
+                      "DomainNameSearchList": [
+                        "ap-northeast-2.compute.internal"
                       ],
                       "PrivateDNSName": "ip-10-0-1-9.ap-northeast-2.compute.internal",
                       "SubnetGatewayIpv4Address": "10.0.1.1/24"
