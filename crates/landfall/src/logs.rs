@@ -12,7 +12,7 @@ use types::Timestamp;
 use crate::client::{CallError, Client};
 use crate::flows::duration;
 use crate::serve::keys::Keys;
-use crate::{status, terminal};
+use crate::{named, status, terminal};
 
 /// How often new lines are looked for.
 const FOLLOW: Duration = Duration::from_millis(300);
@@ -55,6 +55,9 @@ pub fn run(state: &Path, args: &LogArgs) -> Result<ExitCode, Box<dyn std::error:
     }
     if let Some(group) = Group::find(state, args)? {
         return group.print(args, since);
+    }
+    if status::ask(state).is_none() {
+        return Err(named::silence(state, &args.name).into());
     }
     terminal::warn(&format!(
         "there is no service or task '{0}' with logs, and no log group '{0}' in {1}; `landfall status` lists services \
@@ -201,14 +204,8 @@ fn containers(dir: &Path) -> Vec<String> {
 /// logs of a stopped one are kept for an hour.
 fn find(state: &Path, name: &str) -> Vec<(String, PathBuf)> {
     let id = name.rsplit('/').next().unwrap_or(name).to_owned();
-    let group = format!("service:{name}");
-    let mut ids: Vec<String> = status::ask(state)
-        .map(|status| {
-            let running = status.tasks.into_iter().map(|task| (task.id, task.group));
-            let stopped = status.stopped.into_iter().map(|task| (task.id, task.group));
-            running.chain(stopped).filter(|(_, of)| *of == group).map(|(id, _)| id).collect()
-        })
-        .unwrap_or_default();
+    let tasks = named::of_service(state, name);
+    let mut ids: Vec<String> = tasks.running.into_iter().chain(tasks.ended).collect();
     ids.push(id);
     let folders =
         ids.iter().flat_map(|id| ["tasks", "logs"].map(|folder| (id.clone(), state.join(folder).join(id))));

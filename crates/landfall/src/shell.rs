@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use desired::Body;
 use desired::role::RoleDir;
 
-use crate::status;
+use crate::named;
 
 /// Runs a program in a container of a task; ends with its exit code.
 ///
@@ -49,14 +49,15 @@ fn find(state: &Path, name: &str) -> Result<PathBuf, String> {
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|found| !id.is_empty() && found.starts_with(id))
         .collect();
+    let mut is_told = true;
     if ids.is_empty() {
-        let group = format!("service:{id}");
-        let tasks = status::ask(state).map(|status| status.tasks).unwrap_or_default();
-        let of_service = tasks.into_iter().filter(|task| task.group == group && task.status == "RUNNING");
-        ids = of_service.map(|task| task.id).collect();
+        let tasks = named::of_service(state, id);
+        is_told = tasks.is_told;
+        ids = tasks.running;
     }
     match &*ids {
         [id] => Ok(folder.join(id)),
+        [] if !is_told => Err(named::silence(state, name)),
         [] => Err(format!("no task '{name}' runs; `landfall status` lists them")),
         several => Err(format!("'{name}' means several tasks: {}", several.join(", "))),
     }
