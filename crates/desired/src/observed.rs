@@ -131,6 +131,12 @@ pub struct ContainerStatus {
     /// Log events that were dropped, as the buffer was full.
     #[serde(default)]
     pub dropped_events: u64,
+    /// Log events that CloudWatch Logs refused for good, and that are lost.
+    #[serde(default)]
+    pub refused_events: u64,
+    /// Why it refused the last of them, in its words (`ResourceNotFoundException: …`).
+    #[serde(default)]
+    pub refused_because: Option<String>,
 }
 
 /// A container's health as its own check finds it.

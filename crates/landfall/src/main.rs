@@ -10,6 +10,7 @@ mod flows;
 mod image;
 mod internet;
 mod logs;
+mod losses;
 mod named;
 mod progress;
 mod serve;

@@ -22,6 +22,7 @@ use store::{Snapshot, Store};
 use crate::explain::{self, Answer, Ask};
 use crate::flows::owner::{self, Owner};
 use crate::internet;
+use crate::losses;
 use crate::serve::calls::{Calls, Counted};
 
 /// How many stopped tasks the table shows; JSON has all.
@@ -372,13 +373,10 @@ pub fn gather(rows: &Snapshot, settings: &Settings, machine: &Machine) -> Status
         problems.extend(edge.listeners.iter().filter_map(|listener| listener.error.clone()));
     }
     for (task, status) in &reports.tasks {
-        let dropped = status.containers.iter().filter(|(_, container)| container.dropped_events > 0);
-        problems.extend(dropped.map(|(name, container)| {
-            format!(
-                "task {task}, container {name}: {} log events were dropped, as they came faster than they could be sent",
-                container.dropped_events
-            )
-        }));
+        for (name, container) in &status.containers {
+            problems
+                .extend(losses::of(container).map(|lost| format!("task {task}, container {name}: {lost}")));
+        }
     }
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -61,17 +61,28 @@ pub(crate) enum Report {
     },
     /// The log streams are there, and lines are taken.
     Ready,
-    /// Log events of a container that were dropped so far.
-    Dropped {
+    /// Log events of a container that were lost so far.
+    Lost {
         /// The container.
         container: String,
-        /// How many.
-        events: u64,
+        /// How many, and why.
+        lost: Lost,
     },
     /// All that containers said is sent.
     Sent,
     /// It could not be done, in the words of ECS.
     Failed(String),
+}
+
+/// Log events that do not arrive.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lost {
+    /// How many were dropped, as the buffer was full.
+    pub(crate) dropped: u64,
+    /// How many the service refused.
+    pub(crate) refused: u64,
+    /// Why it refused the last of them.
+    pub(crate) because: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

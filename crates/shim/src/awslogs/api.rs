@@ -71,6 +71,14 @@ impl Refused {
         }
     }
 
+    /// The service's code and words.
+    pub(super) fn because(&self) -> String {
+        match self {
+            Refused::Unreachable(why) => why.clone(),
+            Refused::Answered { code, message, .. } => format!("{code}: {message}"),
+        }
+    }
+
     /// The words of AWS's SDK.
     pub(super) fn reason(&self) -> String {
         match self {

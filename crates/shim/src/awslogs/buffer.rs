@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use desired::LogMode;
 
 use super::message::Message;
+use crate::helper::Lost;
 
 /// The largest batch in bytes, and its most events ("PutLogEvents").
 const BATCH_BYTES: usize = 1 << 20;
@@ -30,7 +31,7 @@ pub(super) struct Buffer {
 struct Held {
     messages: VecDeque<Message>,
     bytes: usize,
-    dropped: u64,
+    lost: Lost,
     closed: bool,
 }
 
@@ -57,7 +58,7 @@ impl Buffer {
             LogMode::NonBlocking { max_buffer } => {
                 let full = (held.bytes + size) as u64 > max_buffer && !held.messages.is_empty();
                 if full {
-                    held.dropped += 1;
+                    held.lost.dropped += 1;
                     return;
                 }
             }
@@ -73,13 +74,16 @@ impl Buffer {
         self.changed.notify_all();
     }
 
-    /// Messages that could not be sent.
-    pub(super) fn lost(&self, messages: usize) {
-        self.lock().dropped += messages as u64;
+    /// Messages that the service refused, and why.
+    pub(super) fn refused(&self, messages: usize, because: String) {
+        let lost = &mut self.lock().lost;
+        lost.refused += messages as u64;
+        lost.because = Some(because);
     }
 
-    pub(super) fn dropped(&self) -> u64 {
-        self.lock().dropped
+    /// What was lost so far.
+    pub(super) fn lost(&self) -> Lost {
+        self.lock().lost.clone()
     }
 
     /// The next batch, in the order of time; waits for it. None: there are no more.
@@ -130,12 +134,13 @@ mod tests {
         for size in [20, 1, 5] {
             buffer.push(message(1, size));
         }
-        assert_eq!(buffer.dropped(), 2);
+        assert_eq!(buffer.lost(), Lost { dropped: 2, ..Lost::default() });
         buffer.close();
         assert_eq!(buffer.take().unwrap().len(), 1);
         assert_eq!(buffer.take(), None);
-        buffer.lost(3);
-        assert_eq!(buffer.dropped(), 5);
+        buffer.refused(3, "NoException: no".to_owned());
+        let because = Some("NoException: no".to_owned());
+        assert_eq!(buffer.lost(), Lost { dropped: 2, refused: 3, because });
     }
 
     #[test]
@@ -168,6 +173,6 @@ mod tests {
             }
             assert_eq!(taken, 200);
         });
-        assert_eq!(buffer.dropped(), 0);
+        assert_eq!(buffer.lost(), Lost::default());
     }
 }

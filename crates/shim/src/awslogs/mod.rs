@@ -27,12 +27,12 @@ use desired::{Body, LogDestination, PullIdentity};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 
-use crate::helper::{Report, tell};
+use crate::helper::{Lost, Report, tell};
 use api::{Api, Refused};
 use buffer::Buffer;
 use message::Assembler;
 
-/// How often dropped events are reported.
+/// How often lost events are reported.
 const REPORT: Duration = Duration::from_secs(1);
 /// How long the next line of a message is waited for, in milliseconds.
 const LAST_LINE: u16 = 5000;
@@ -101,16 +101,16 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
                 drop(done);
             })
             .map_err(|cause| failed(cause.to_string()))?;
-        buffers.push((source.container.clone(), buffer, 0));
+        buffers.push((source.container.clone(), buffer, Lost::default()));
     }
     drop(done);
     loop {
         let over = ended.recv_timeout(REPORT) == Err::<(), _>(RecvTimeoutError::Disconnected);
         for (container, buffer, told) in &mut buffers {
-            let dropped = buffer.dropped();
-            if dropped != *told {
-                *told = dropped;
-                let report = Report::Dropped { container: container.clone(), events: dropped };
+            let lost = buffer.lost();
+            if lost != *told {
+                *told = lost.clone();
+                let report = Report::Lost { container: container.clone(), lost };
                 tell(shim, &report).map_err(|cause| cause.to_string())?;
             }
         }
@@ -195,7 +195,7 @@ impl Sender {
                     self.identity.renew();
                 } else if !refused.may_pass() {
                     crate::task::complain(&format!("awslogs: {stream}: {}", refused.reason()));
-                    buffer.lost(batch.len());
+                    buffer.refused(batch.len(), refused.because());
                     break;
                 }
                 std::thread::park_timeout(pause);

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use desired::role::RoleDir;
-use desired::{Body, PullIdentity, TaskStatus};
+use desired::{Body, ContainerStatus, PullIdentity, TaskStatus};
 use nix::unistd::Pid;
 use sys::process::SealedSelf;
 use types::random_hex;
 
 use super::{Halt, Shim, complain};
 use crate::awslogs::{Job, Source};
-use crate::helper::{Helper, LOGS, Report};
+use crate::helper::{Helper, LOGS, Lost, Report};
 use crate::sink::Sink;
 
 /// How long the streams may take to be made: three tries that time out, and a pause.
@@ -45,18 +45,36 @@ pub(super) struct Logger {
     due: Option<Instant>,
     /// Whether all that containers said is sent.
     sent: bool,
-    dropped: BTreeMap<String, Dropped>,
+    losses: BTreeMap<String, Losses>,
 }
 
-/// A container's log events that were dropped.
+/// A container's log events that do not arrive.
 #[derive(Default)]
-struct Dropped {
-    /// On the way to a helper.
+struct Losses {
+    /// Dropped on the way to a helper.
     before: Arc<AtomicU64>,
     /// By helpers that have died.
-    by_dead: u64,
+    by_dead: Lost,
     /// By the one at work.
-    by_living: u64,
+    by_living: Lost,
+}
+
+impl Losses {
+    /// The helper at work has died.
+    fn died(&mut self) {
+        let Lost { dropped, refused, because } = std::mem::take(&mut self.by_living);
+        self.by_dead.dropped += dropped;
+        self.by_dead.refused += refused;
+        self.by_dead.because = because.or(self.by_dead.because.take());
+    }
+
+    /// Tells of them.
+    fn count(&self, status: &mut ContainerStatus) {
+        let Self { before, by_dead, by_living } = self;
+        status.dropped_events = before.load(Ordering::Relaxed) + by_dead.dropped + by_living.dropped;
+        status.refused_events = by_dead.refused + by_living.refused;
+        status.refused_because = by_living.because.clone().or_else(|| by_dead.because.clone());
+    }
 }
 
 /// How long is waited after so many deaths, one soon after the other, until a helper is started again.
@@ -97,9 +115,7 @@ impl Logger {
 
     /// There is no helper any more although there is something to do.
     fn died(&mut self, now: Instant) {
-        for dropped in self.dropped.values_mut() {
-            dropped.by_dead += std::mem::take(&mut dropped.by_living);
-        }
+        self.losses.values_mut().for_each(Losses::died);
         if self.started.take().is_some_and(|started| now - started >= LONGEST_PAUSE) {
             self.deaths = 0;
         }
@@ -112,11 +128,11 @@ impl Logger {
         ));
     }
 
-    /// Tells of dropped events.
+    /// Tells of lost events.
     fn count(&self, status: &mut TaskStatus) {
-        for (container, Dropped { before, by_dead, by_living }) in &self.dropped {
+        for (container, losses) in &self.losses {
             if let Some(status) = status.containers.get_mut(container) {
-                status.dropped_events = before.load(Ordering::Relaxed) + by_dead + by_living;
+                losses.count(status);
             }
         }
     }
@@ -141,9 +157,9 @@ impl Shim<'_> {
         for container in &self.task.containers {
             let Some(destination) = &container.log else { continue };
             let (reader, writer) = std::io::pipe()?;
-            let dropped = Dropped::default();
-            let sink = Sink::new(writer, destination.mode, &self.logger.marker, dropped.before.clone())?;
-            self.logger.dropped.insert(container.name.clone(), dropped);
+            let losses = Losses::default();
+            let sink = Sink::new(writer, destination.mode, &self.logger.marker, losses.before.clone())?;
+            self.logger.losses.insert(container.name.clone(), losses);
             self.logger.readers.insert(container.name.clone(), reader);
             self.logger.sinks.insert(container.name.clone(), sink);
         }
@@ -212,9 +228,9 @@ impl Shim<'_> {
             let (reports, ended) = helper.reports();
             for report in reports {
                 match report {
-                    Report::Dropped { container, events } => {
-                        if let Some(dropped) = self.logger.dropped.get_mut(&container) {
-                            dropped.by_living = events;
+                    Report::Lost { container, lost } => {
+                        if let Some(losses) = self.logger.losses.get_mut(&container) {
+                            losses.by_living = lost;
                         }
                     }
                     Report::Failed(why) => complain(&why),
@@ -286,5 +302,24 @@ mod tests {
             logger.died(died);
             assert_eq!(logger.due, Some(died + Duration::from_secs(want)), "lived {lived} s");
         }
+    }
+
+    #[test]
+    fn losses_are_counted_over_the_deaths_of_helpers_and_the_last_refusal_stays() {
+        let refused = |dropped, refused, why: &str| Lost { dropped, refused, because: Some(why.to_owned()) };
+        let mut losses = Losses { by_living: refused(1, 2, "first"), ..Losses::default() };
+        losses.before.store(10, Ordering::Relaxed);
+        losses.died();
+        let told = |losses: &Losses| {
+            let mut status = ContainerStatus::default();
+            losses.count(&mut status);
+            (status.dropped_events, status.refused_events, status.refused_because.unwrap())
+        };
+        assert_eq!(told(&losses), (11, 2, "first".to_owned()));
+        losses.by_living = refused(1, 5, "second");
+        assert_eq!(told(&losses), (12, 7, "second".to_owned()));
+        losses.died();
+        losses.died();
+        assert_eq!(told(&losses), (12, 7, "second".to_owned()));
     }
 }

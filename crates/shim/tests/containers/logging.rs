@@ -115,6 +115,17 @@ fn a_flood_beyond_the_buffer_is_dropped_counted_and_stalls_nothing() {
 }
 
 #[test]
+fn events_that_are_refused_for_good_are_told_apart_from_dropped_ones_with_the_service_s_reason() {
+    let world = World::new();
+    let refusal = ("400 Bad Request", "ResourceNotFoundException".to_owned());
+    world.registry.content.lock().unwrap().log_errors.insert("PutLogEvents".to_owned(), refusal);
+    let status = run(&world, logged(&["lines", "one", "two"], NON_BLOCKING));
+    let app = only(&status);
+    assert_eq!((app.exit_code, app.dropped_events, app.refused_events), (Some(0), 0, 2));
+    assert_eq!(app.refused_because.as_deref(), Some("ResourceNotFoundException: no"));
+}
+
+#[test]
 fn in_blocking_mode_the_container_waits_and_nothing_is_lost() {
     let world = World::new();
     let failing = ("503 Service Unavailable", "ServiceUnavailableException".to_owned());
