@@ -122,6 +122,10 @@ pub enum Decision {
         /// The deployments.
         deployments: Vec<HeldBack>,
     },
+    /// Say that the percentages let the primary deployment replace no task.
+    Blocked,
+    /// They do, or there is none to replace any more.
+    Unblocked,
     /// Forget a deployment: none of its tasks is left.
     Forget {
         /// The deployment.
@@ -192,6 +196,11 @@ pub fn schedule(view: &ServiceView<'_>, now: Timestamp) -> Vec<Decision> {
     }
     decisions.extend(plan.retire);
     decisions.extend(held_up(view, plan.held));
+    decisions.extend(match (service.blocked, plan.blocked) {
+        (false, true) => Some(Decision::Blocked),
+        (true, false) => Some(Decision::Unblocked),
+        _ => None,
+    });
     decisions.extend(rest(view, &tasks, now));
     decisions.extend(view.tasks.iter().filter(|task| task.wanted).filter_map(|task| match task.health {
         Health::Undecided { until: Some(until) } if until > now => Some(Decision::Wait { until }),
@@ -314,6 +323,8 @@ struct Plan<'a> {
     retire: Vec<Decision>,
     /// What cannot end, as it is protected.
     held: Vec<HeldBack>,
+    /// Whether the percentages let no task of an old deployment be replaced.
+    blocked: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -340,6 +351,9 @@ impl<'a> Plan<'a> {
         let missing = if failed { 0 } else { desired.saturating_sub(tasks.good.len()) };
         let move_one = usize::from(place::moves(view, &tasks.good) && tasks.all() == desired);
         let start = (missing + move_one).min(room - start_old);
+        // As many as may run do, and as many must: none ends for another, and none starts beside it.
+        let full = fine_old > 0 && fine_old + tasks.good.len() <= most;
+        let stuck = most <= least && full && missing > start;
 
         let mut retire = Vec::new();
         let mut held = Vec::new();
@@ -374,7 +388,7 @@ impl<'a> Plan<'a> {
         let (replaced, of_old) = place::replaced(service, tasks, kept, keep);
         retire.extend(replaced);
         held.extend(of_old);
-        Self { old, start_old, start, retire, held }
+        Self { old, start_old, start, retire, held, blocked: stuck }
     }
 }
 

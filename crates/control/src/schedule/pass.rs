@@ -155,6 +155,11 @@ impl Pass<'_> {
                     super::tell::held_back(service, held, now);
                 }
             }
+            Decision::Blocked => {
+                service.blocked = true;
+                super::tell::blocked(service, now);
+            }
+            Decision::Unblocked => service.blocked = false,
             Decision::Forget { deployment } => service.deployments.retain(|known| known.id != deployment),
             Decision::Proven => {
                 if let Some(primary) = service.deployments.first_mut() {

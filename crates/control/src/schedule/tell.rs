@@ -137,6 +137,14 @@ pub(super) fn held_back(service: &mut Service, held: &HeldBack, now: Timestamp) 
     }
 }
 
+/// The percentages let no task be replaced ("Amazon ECS service event messages").
+pub(super) fn blocked(service: &mut Service, now: Timestamp) {
+    service.event(
+        now,
+        "was unable to stop or start tasks during a deployment because of the service deployment configuration. Update the minimumHealthyPercent or maximumPercent value and try again.",
+    );
+}
+
 /// The zones are out of balance, or in balance again ("Track Amazon ECS Availability Zone rebalancing").
 pub(super) fn zones(service: &mut Service, zones: &[(String, usize)], balanced: bool, now: Timestamp) {
     let counts: Vec<String> = zones.iter().map(|(zone, count)| format!("{count} tasks in {zone}")).collect();

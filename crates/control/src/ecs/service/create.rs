@@ -136,6 +136,7 @@ pub fn create(rows: &mut Tx, context: &Context, request: CreateService) -> Resul
         record: String::new(),
         unhealthy: Vec::new(),
         held_back: Vec::new(),
+        blocked: false,
         rebalancing: false,
         events: Vec::new(),
         steady: false,

@@ -77,6 +77,9 @@ pub struct Service {
     /// The deployments of which it was said that protected tasks hold them up.
     #[serde(default)]
     pub held_back: Vec<HeldBack>,
+    /// Whether it was said that its percentages let a deployment replace no task.
+    #[serde(default)]
+    pub blocked: bool,
     /// Whether it was said that the zones are out of balance.
     #[serde(default)]
     pub rebalancing: bool,

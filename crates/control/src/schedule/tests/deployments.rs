@@ -147,6 +147,36 @@ fn a_deployment_under_way_is_stopped_by_hand_and_taken_back() {
 }
 
 #[test]
+fn a_deployment_that_its_percentages_block_is_told_of_once() {
+    for (count, minimum, maximum) in [(1, 50, 100), (3, 100, 101)] {
+        let mut world = World::new(false);
+        let mut request = world.service(count, false);
+        request["deploymentConfiguration"] =
+            json!({"minimumHealthyPercent": minimum, "maximumPercent": maximum});
+        world.json("CreateService", &request);
+        world.play();
+        let blocked = "(service app) was unable to stop or start tasks during a deployment because of the service \
+                       deployment configuration. Update the minimumHealthyPercent or maximumPercent value and try again.";
+        let told = |world: &World| world.events().iter().filter(|event| *event == blocked).count();
+        assert_eq!(told(&world), 0, "{:?}", world.events());
+        world.json("UpdateService", &json!({"cluster": "c", "service": "app", "forceNewDeployment": true}));
+        world.play();
+        world.pass(Duration::from_secs(300));
+        world.play();
+        assert_eq!(told(&world), 1, "{:?}", world.events());
+        assert_eq!(described(&world)["deployments"][0]["rolloutState"], "IN_PROGRESS");
+        let freed = json!({"minimumHealthyPercent": minimum, "maximumPercent": 200});
+        world.json(
+            "UpdateService",
+            &json!({"cluster": "c", "service": "app", "deploymentConfiguration": freed}),
+        );
+        world.play();
+        assert_eq!(described(&world)["deployments"][0]["rolloutState"], "COMPLETED");
+        assert_eq!((told(&world), world.service_row().blocked), (1, false));
+    }
+}
+
+#[test]
 fn another_deployment_takes_the_place_of_one_under_way() {
     let world = World::new(false);
     world.json("CreateService", &world.service(2, false));

@@ -46,6 +46,7 @@ pub(super) fn service(desired_count: u32, minimum: u32, maximum: u32) -> Service
         record: String::new(),
         unhealthy: Vec::new(),
         held_back: Vec::new(),
+        blocked: false,
         rebalancing: false,
         events: Vec::new(),
         steady: false,
@@ -129,6 +130,14 @@ impl Model {
                         assert!(held.protected > 0);
                     }
                     self.service.held_back = deployments;
+                }
+                Decision::Blocked => {
+                    assert!(!self.service.blocked, "it is said once");
+                    self.service.blocked = true;
+                }
+                Decision::Unblocked => {
+                    assert!(self.service.blocked);
+                    self.service.blocked = false;
                 }
                 Decision::Forget { deployment } => {
                     self.service.deployments.retain(|known| known.id != deployment);
@@ -381,7 +390,7 @@ proptest! {
         }
         model.expire();
         model.rest();
-        prop_assert!(model.service.held_back.is_empty());
+        prop_assert!(model.service.held_back.is_empty() && !model.service.blocked);
         let desired = model.service.desired_count as usize;
         let primary = &model.service.deployments[0];
         if primary.rollout_state == RolloutState::Failed {

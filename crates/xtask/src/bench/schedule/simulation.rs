@@ -145,6 +145,7 @@ impl One {
             record: String::new(),
             unhealthy: Vec::new(),
             held_back: Vec::new(),
+            blocked: false,
             rebalancing: false,
             events: Vec::new(),
             steady: false,
@@ -368,6 +369,8 @@ impl One {
             Decision::Unhealthy { task, .. } => self.service.unhealthy.push(task),
             Decision::Recovered { task } => self.service.unhealthy.retain(|known| *known != task),
             Decision::HeldBack { deployments } => self.service.held_back = deployments,
+            Decision::Blocked => self.service.blocked = true,
+            Decision::Unblocked => self.service.blocked = false,
             Decision::Forget { deployment } => {
                 self.service.deployments.retain(|known| known.id != deployment);
             }
