@@ -121,14 +121,16 @@ impl TaskOverride {
         if length > LONGEST {
             return Err(invalid(format!("Container Overrides length must be at most {LONGEST}")));
         }
-        for role_arn in [&self.execution_role_arn, &self.task_role_arn].into_iter().flatten() {
-            role::take(rows, context, Some(role_arn.clone()))?;
+        // "You must add iam:PassRole permissions for each task execution role, task role, or task role override" ("Amazon
+        // ECS EventBridge IAM Role"): whoever runs a task passes the definition's roles too.
+        let ran = self.apply(definition);
+        for role_arn in [ran.execution_role_arn, ran.task_role_arn] {
+            role::take(rows, context, role_arn)?;
         }
         let own = (definition.cpu.to_string(), definition.memory.to_string());
         let (cpu, memory) = (self.cpu.as_ref().unwrap_or(&own.0), self.memory.as_ref().unwrap_or(&own.1));
         let size = fargate::size(Some(cpu), Some(memory))?;
-        container_definition::check_sizes(&self.apply(definition).containers, size)
-            .map_err(|error| client(error.message))
+        container_definition::check_sizes(&ran.containers, size).map_err(|error| client(error.message))
     }
 
     /// As it is printed: each container of the task is named.

@@ -1,6 +1,7 @@
 //! What is refused, and in whose words.
 
 use serde_json::{Value, json};
+use wire::ApiError;
 
 use super::with;
 use crate::schedule::tests::world::World;
@@ -702,9 +703,30 @@ fn a_target_group_without_a_listener_is_refused_until_it_has_one() {
 }
 
 #[test]
-fn a_caller_that_may_not_pass_the_execution_role_is_refused() {
+fn who_may_not_pass_a_role_neither_registers_it_nor_runs_a_task_with_it() {
     let world = World::new(false);
-    let request = world.definition("127.0.0.1:4566/app:1");
+    let definition = world.definition("127.0.0.1:4566/app:1");
+    let run = json!({
+        "cluster": "c", "taskDefinition": "app", "launchType": "FARGATE",
+        "networkConfiguration": world.service(1, false)["networkConfiguration"],
+    });
+    let overridden = {
+        let mut run = run.clone();
+        run["overrides"] = json!({"executionRoleArn": world.role});
+        run
+    };
+    for (run, request) in [(false, definition), (true, run), (true, overridden)] {
+        let error = refused_as_a_session(&world, run, request);
+        assert_eq!(error.code, "AccessDeniedException");
+        let denied =
+            "is not authorized to perform: iam:PassRole on resource: arn:aws:iam::000000000001:role/exec";
+        assert!(error.message.contains(denied), "{}", error.message);
+    }
+    assert!(world.tasks().is_empty());
+}
+
+/// What a session of the role `exec`, which no policy allows anything, hears of RunTask or RegisterTaskDefinition itself.
+fn refused_as_a_session(world: &World, run: bool, request: Value) -> ApiError {
     let api = &world.fixture.api;
     let (settings, machine, now) = (api.settings.clone(), api.machine.clone(), world.now());
     let refused = api.store.write(move |rows| {
@@ -723,18 +745,14 @@ fn a_caller_that_may_not_pass_the_execution_role_is_refused() {
             request_id: String::new(),
             settings,
         };
+        if run {
+            let request = serde_json::from_value(request).unwrap();
+            return crate::ecs::task::run::run(rows, &context, request).map(|_| ());
+        }
         let request = serde_json::from_value(request).unwrap();
         crate::ecs::task_definition::register::register(rows, &context, request).map(|_| ())
     });
-    let error = refused.unwrap().unwrap_err();
-    assert_eq!(error.code, "AccessDeniedException");
-    assert!(
-        error.message.contains(
-            "is not authorized to perform: iam:PassRole on resource: arn:aws:iam::000000000001:role/exec"
-        ),
-        "{}",
-        error.message
-    );
+    refused.unwrap().unwrap_err()
 }
 
 #[test]
