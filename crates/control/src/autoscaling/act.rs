@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use metrics::alarm::State;
 use metrics::scaling::{proportional, settle as settle_count, step};
+use serde_json::Value;
 use store::Tx;
 use types::Timestamp;
 
@@ -13,7 +14,7 @@ use super::place::Place;
 use super::policy::{self, Kind, ScalingPolicy};
 use super::scheduled_action::ScheduledAction;
 use super::target::{self, ScalableTarget};
-use crate::cloudwatch::{MetricAlarm, evaluate};
+use crate::cloudwatch::{MetricAlarm, alarm_history, evaluate};
 use crate::ecs::service::{RolloutState, Service};
 
 /// Carries out what is due: scheduled actions, and the policies whose alarms ask for them. Targets whose services are
@@ -32,18 +33,57 @@ pub fn settle(rows: &mut Tx, now: Timestamp) {
     for action in due {
         carry_out(rows, &action, now);
     }
-    let mut asked: BTreeMap<Place, Vec<Asked>> = BTreeMap::new();
-    let alarms: Vec<Arc<MetricAlarm>> =
-        rows.scan::<MetricAlarm>("").filter(|alarm| alarm.actions_enabled).collect();
+    let mut asked = BTreeMap::new();
+    // While an alarm stays in ALARM it asks again and again; of the other states it tells when they begin.
+    let asks = |alarm: &Arc<MetricAlarm>| {
+        let told = alarm.state == State::Alarm || alarm.state_transitioned_at == now;
+        told && alarm.actions_enabled && !alarm.actions(alarm.state).is_empty()
+    };
+    let alarms: Vec<Arc<MetricAlarm>> = rows.scan::<MetricAlarm>("").filter(asks).collect();
     for alarm in alarms {
-        // While an alarm stays in ALARM it asks again and again; of the other states it tells when they begin.
-        let asks = alarm.state == State::Alarm || alarm.state_transitioned_at == now;
-        for policy in alarm.actions(alarm.state).iter().filter(|_| asks) {
-            if let Some(policy) = policy::by_arn(rows, policy) {
-                asked.entry(policy.place.clone()).or_default().push((policy, alarm.clone()));
-            }
+        let metric = newest(rows, &alarm, now.as_millis().div_euclid(1000));
+        let told = metric.map(|metric| Told { metric, threshold: alarm.rule.threshold, by_hand: false });
+        ask(rows, &alarm, told, &mut asked, now);
+    }
+    scale_all(rows, asked, now);
+}
+
+/// Carries out what an alarm asks for that somebody has brought into another state. "The Auto Scaling policy uses the
+/// information in [StateReasonData] to take the correct action" ("SetAlarmState").
+pub fn invoke(rows: &mut Tx, alarm: &Arc<MetricAlarm>, now: Timestamp) {
+    if !alarm.actions_enabled {
+        return;
+    }
+    let data = alarm.state_reason_data.as_deref().and_then(|data| serde_json::from_str::<Value>(data).ok());
+    let newest = data.as_ref().and_then(|data| data["recentDatapoints"].as_array()?.last()?.as_f64());
+    let threshold = data.as_ref().and_then(|data| data["threshold"].as_f64());
+    let threshold = threshold.unwrap_or(alarm.rule.threshold);
+    let mut asked = BTreeMap::new();
+    ask(rows, alarm, newest.map(|metric| Told { metric, threshold, by_hand: true }), &mut asked, now);
+    scale_all(rows, asked, now);
+}
+
+/// Finds the policies that an alarm asks in its state. When the state is new its history says so, as CloudWatch does.
+fn ask(
+    rows: &mut Tx,
+    alarm: &Arc<MetricAlarm>,
+    told: Option<Told>,
+    asked: &mut BTreeMap<Place, Vec<Asked>>,
+    now: Timestamp,
+) {
+    for action in alarm.actions(alarm.state) {
+        let Some(policy) = policy::by_arn(rows, action) else { continue };
+        if alarm.state_transitioned_at == now {
+            alarm_history::note_action(rows, alarm, action, told.is_some(), now);
+        }
+        if let Some(told) = told {
+            let place = policy.place.clone();
+            asked.entry(place).or_default().push(Asked { policy, alarm: alarm.clone(), told });
         }
     }
+}
+
+fn scale_all(rows: &mut Tx, asked: BTreeMap<Place, Vec<Asked>>, now: Timestamp) {
     for (place, asked) in asked {
         let found = rows.get::<ScalableTarget>(&place.key()).zip(place.service(rows));
         if let Some((target, service)) = found {
@@ -52,8 +92,21 @@ pub fn settle(rows: &mut Tx, now: Timestamp) {
     }
 }
 
-/// A policy, and the alarm that asks it.
-type Asked = (Arc<ScalingPolicy>, Arc<MetricAlarm>);
+/// A policy, the alarm that asks it, and what it tells.
+struct Asked {
+    policy: Arc<ScalingPolicy>,
+    alarm: Arc<MetricAlarm>,
+    told: Told,
+}
+
+/// What an alarm tells the policies that it asks.
+#[derive(Clone, Copy)]
+struct Told {
+    metric: f64,
+    threshold: f64,
+    /// Whether somebody has set its state.
+    by_hand: bool,
+}
 
 /// What a policy that was asked wants.
 struct Wish {
@@ -66,11 +119,10 @@ struct Wish {
 fn scale(rows: &mut Tx, target: &ScalableTarget, service: &Service, asked: &[Asked], now: Timestamp) {
     let (second, current) = (now.as_millis().div_euclid(1000), i64::from(service.desired_count));
     let mut wishes = Vec::new();
-    for (policy, alarm) in asked {
-        let Some(metric) = newest(rows, alarm, second) else { continue };
-        let wants = |capacity: i64| wanted(policy, alarm, capacity, metric);
+    for Asked { policy, alarm, told } in asked {
+        let wants = |capacity: i64| wanted(policy, capacity, *told);
         // Once a period: the metric does not tell anything new before.
-        if policy.past.last_at + alarm.rule.period > second {
+        if !told.by_hand && policy.past.last_at + alarm.rule.period > second {
             continue;
         }
         match settle_count(current, wants, target.bounds, policy.past, second) {
@@ -111,7 +163,8 @@ fn newest(rows: &Tx, alarm: &MetricAlarm, second: i64) -> Option<f64> {
     points.last_key_value().map(|(_, value)| *value)
 }
 
-fn wanted(policy: &ScalingPolicy, alarm: &MetricAlarm, capacity: i64, metric: f64) -> Option<i64> {
+fn wanted(policy: &ScalingPolicy, capacity: i64, told: Told) -> Option<i64> {
+    let metric = told.metric;
     match &policy.kind {
         Kind::TargetTracking(config) => {
             let count = proportional(capacity, metric, config.target_value);
@@ -125,7 +178,7 @@ fn wanted(policy: &ScalingPolicy, alarm: &MetricAlarm, capacity: i64, metric: f6
             config.min_adjustment_magnitude.unwrap_or(1),
             capacity,
             metric,
-            alarm.rule.threshold,
+            told.threshold,
         ),
     }
 }

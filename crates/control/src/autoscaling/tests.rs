@@ -162,16 +162,20 @@ fn what_is_suspended_does_not_scale() {
     assert_eq!(own.count(), 1);
 }
 
-#[test]
-fn an_alarm_of_one_s_own_takes_a_step() {
-    let own = Scaled::new();
+fn stepping(steps: &str) -> String {
+    format!(
+        r#"{{{WHERE},"PolicyName":"step","PolicyType":"StepScaling","StepScalingPolicyConfiguration":{{
+        "AdjustmentType":"ChangeInCapacity","Cooldown":60,"MetricAggregationType":"Average","StepAdjustments":[{steps}]}}}}"#
+    )
+}
+
+/// A policy that adds one task, and two from 20 above the threshold on; the alarm `high` at 60% asks it.
+fn step_by_an_alarm(own: &Scaled) -> String {
     let put = own.ok(
         "PutScalingPolicy",
-        &format!(
-            r#"{{{WHERE},"PolicyName":"step","PolicyType":"StepScaling","StepScalingPolicyConfiguration":{{
-            "AdjustmentType":"ChangeInCapacity","Cooldown":60,"MetricAggregationType":"Average","StepAdjustments":[
-            {{"MetricIntervalLowerBound":0,"MetricIntervalUpperBound":20,"ScalingAdjustment":1}},
-            {{"MetricIntervalLowerBound":20,"ScalingAdjustment":2}}]}}}}"#
+        &stepping(
+            r#"{"MetricIntervalLowerBound":0,"MetricIntervalUpperBound":20,"ScalingAdjustment":1},
+            {"MetricIntervalLowerBound":20,"ScalingAdjustment":2}"#,
         ),
     );
     let arn = put["PolicyARN"].as_str().unwrap();
@@ -185,10 +189,54 @@ fn an_alarm_of_one_s_own_takes_a_step() {
              &Dimensions.member.2.Name=ServiceName&Dimensions.member.2.Value=app"
         ),
     );
+    arn.to_owned()
+}
+
+/// The summaries of the actions in the alarm `high`'s history, the newest first.
+fn actions(own: &Scaled) -> Vec<String> {
+    let form = "AlarmName=high&HistoryItemType=Action";
+    let text = own.0.fixture.ok(Service::CloudWatch, "DescribeAlarmHistory", form);
+    let mut parts = text.split("<HistorySummary>");
+    parts.next();
+    parts.map(|part| part.split_once('<').unwrap().0.to_owned()).collect()
+}
+
+#[test]
+fn an_alarm_of_one_s_own_takes_a_step() {
+    let own = Scaled::new();
+    let arn = step_by_an_alarm(&own);
     own.minute(1_800_000_060, 85.0);
     assert_eq!(own.count(), 3);
     let described = own.ok("DescribeScalingPolicies", r#"{"ServiceNamespace":"ecs"}"#);
     assert_eq!(described["ScalingPolicies"][0]["Alarms"][0]["AlarmName"], "high");
+    assert_eq!(actions(&own), [format!("Successfully executed action {arn}")]);
+}
+
+#[test]
+fn set_alarm_state_takes_the_step_of_the_value_in_its_reason() {
+    let own = Scaled::new();
+    let arn = step_by_an_alarm(&own);
+    let set = |state: &str, data: &str| {
+        let data: String = form_urlencoded::byte_serialize(data.as_bytes()).collect();
+        let form = format!("AlarmName=high&StateValue={state}&StateReason=test&StateReasonData={data}");
+        own.0.fixture.ok(Service::CloudWatch, "SetAlarmState", &form);
+        own.count()
+    };
+    let executed = format!("Successfully executed action {arn}");
+    let failed = "Failed to execute AutoScaling action: Metric data points must be provided".to_owned();
+    assert_eq!(set("ALARM", ""), 1, "no value, no step");
+    assert_eq!(actions(&own), std::slice::from_ref(&failed));
+    let data = r#"{"version":"1.0","recentDatapoints":[61.0,85.0],"threshold":60.0}"#;
+    assert_eq!(set("ALARM", data), 1, "the state is the same: no action");
+    assert_eq!(set("OK", data), 1, "it has no action of this state");
+    assert_eq!(set("ALARM", data), 3);
+    assert_eq!(actions(&own), [executed, failed]);
+    let last = own.activities(false)[0].clone();
+    assert_eq!(last["Cause"], "monitor alarm high in state ALARM triggered policy step");
+    own.0.fixture.ok(Service::CloudWatch, "DisableAlarmActions", "AlarmNames.member.1=high");
+    set("OK", data);
+    set("ALARM", r#"{"recentDatapoints":[99.0],"threshold":60.0}"#);
+    assert_eq!((own.count(), actions(&own).len()), (3, 2), "actions are off");
 }
 
 #[test]

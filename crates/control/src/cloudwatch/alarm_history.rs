@@ -80,6 +80,24 @@ pub fn note(rows: &mut Tx, alarm: &MetricAlarm, kind: Kind, summary: String, dat
     });
 }
 
+/// Adds the line of a scaling policy that was asked, in CloudWatch's words. A policy takes its step from a value: without
+/// one it does nothing.
+pub fn note_action(rows: &mut Tx, alarm: &MetricAlarm, action: &str, has_value: bool, at: Timestamp) {
+    const NO_VALUE: &str = "Metric data points must be provided";
+    let (state, summary) = match has_value {
+        true => ("Succeeded", format!("Successfully executed action {action}")),
+        false => ("Failed", format!("Failed to execute AutoScaling action: {NO_VALUE}")),
+    };
+    let data = serde_json::json!({
+        "actionState": state,
+        "stateUpdateTimestamp": alarm.state_updated_at.as_millis(),
+        "notificationResource": action,
+        "publishedMessage": null,
+        "error": (!has_value).then_some(NO_VALUE),
+    });
+    note(rows, alarm, Kind::Action, summary, data.to_string(), at);
+}
+
 /// Deletes what is too old.
 pub fn forget_old(rows: &mut Tx, now: Timestamp) {
     let old: Vec<String> = rows

@@ -9,6 +9,7 @@ use super::alarm::{self, MetricAlarm, check_action};
 use super::alarm_history::{self, Kind};
 use super::{Empty, alarm_resource, evaluate, validation};
 use crate::Context;
+use crate::autoscaling::act;
 use crate::iam::Resource;
 
 /// `SetAlarmState`.
@@ -26,7 +27,8 @@ pub(super) fn of_set(_: &Snapshot, context: &Context, request: &SetAlarmState) -
     vec![alarm_resource(context, &request.alarm_name)]
 }
 
-/// Brings an alarm into a state until it is evaluated the next time.
+/// Brings an alarm into a state until it is evaluated the next time. "When the updated state differs from the previous
+/// value, the action configured for the appropriate state is invoked."
 pub fn set(rows: &mut Tx, context: &Context, request: SetAlarmState) -> Result<Empty, ApiError> {
     let before = alarm::get(rows, context, &request.alarm_name)?;
     if request.state_reason.chars().count() > 1023 {
@@ -39,7 +41,10 @@ pub fn set(rows: &mut Tx, context: &Context, request: SetAlarmState) -> Result<E
         return Err(ApiError::new("InvalidFormat", "StateReasonData is not valid JSON.")
             .with_shape("InvalidFormatFault"));
     }
-    evaluate::change(rows, &before, request.state_value, request.state_reason, data, context.now);
+    let alarm = evaluate::change(rows, &before, request.state_value, request.state_reason, data, context.now);
+    if alarm.state != before.state {
+        act::invoke(rows, &alarm, context.now);
+    }
     Ok(Empty {})
 }
 
