@@ -189,6 +189,19 @@ pub fn put(rows: &mut Tx, context: &Context, request: PutScalingPolicy) -> Resul
         known.as_deref(),
         (request.step_scaling_policy_configuration, request.target_tracking_scaling_policy_configuration),
     )?;
+    if let Kind::TargetTracking(config) = &kind {
+        let mut others =
+            rows.scan::<ScalingPolicy>(&prefix).filter(|other| other.name != request.policy_name);
+        let same = |other: Arc<ScalingPolicy>| match &other.kind {
+            Kind::TargetTracking(other) => tracking::is_same_metric(context, &place, config, other),
+            Kind::Step(_) => false,
+        };
+        if others.any(same) {
+            return Err(validation(
+                "Only one TargetTrackingScaling policy for a given metric specification is allowed.",
+            ));
+        }
+    }
     let mut policy = ScalingPolicy {
         id: known.as_ref().map_or_else(|| id(&[8, 4, 4, 4, 12]), |known| known.id.clone()),
         name: request.policy_name,
@@ -255,21 +268,55 @@ fn check_steps(config: &StepScaling) -> Result<(), ApiError> {
     {
         return Err(validation("MinAdjustmentMagnitude must be positive, and Cooldown not negative."));
     }
+    check_intervals(&config.step_adjustments)
+}
+
+/// The rules of "API_StepAdjustment", each in Auto Scaling's words.
+fn check_intervals(steps: &[StepAdjustment]) -> Result<(), ApiError> {
+    let lower: Vec<f64> = steps.iter().filter_map(|step| step.metric_interval_lower_bound).collect();
+    let upper: Vec<f64> = steps.iter().filter_map(|step| step.metric_interval_upper_bound).collect();
+    if steps
+        .iter()
+        .any(|step| step.metric_interval_lower_bound.is_none() && step.metric_interval_upper_bound.is_none())
+    {
+        return Err(validation(
+            "Both lower and upper bounds of a step adjustment cannot be left unspecified",
+        ));
+    }
+    for (which, given) in [("lower", &lower), ("upper", &upper)] {
+        if given.len() + 1 < steps.len() {
+            return Err(validation(format!(
+                "At most one StepAdjustment may have an unspecified {which} bound"
+            )));
+        }
+    }
+    if lower.len() == steps.len() && lower.iter().any(|bound| *bound < 0.0) {
+        return Err(validation(
+            "There must be a StepAdjustment with an unspecified lower bound (i.e., lower bound is null) when one \
+             StepAdjustment has a negative lower bound",
+        ));
+    }
+    if upper.len() == steps.len() && upper.iter().any(|bound| *bound > 0.0) {
+        return Err(validation(
+            "There must be a StepAdjustment with an unspecified upper bound (i.e., upper bound is null) when one \
+             StepAdjustment has a positive upper bound",
+        ));
+    }
     let bounds = |step: &StepAdjustment| {
         let lower = step.metric_interval_lower_bound.unwrap_or(f64::NEG_INFINITY);
         (lower, step.metric_interval_upper_bound.unwrap_or(f64::INFINITY))
     };
-    let mut steps: Vec<(f64, f64)> = config.step_adjustments.iter().map(bounds).collect();
+    let mut steps: Vec<(f64, f64)> = steps.iter().map(bounds).collect();
     steps.sort_by(|a, b| a.0.total_cmp(&b.0));
     if steps.iter().any(|(lower, upper)| lower >= upper) {
         return Err(validation("The upper bound of a step must be greater than its lower bound."));
     }
     for pair in steps.windows(2) {
         if pair[0].1 > pair[1].0 {
-            return Err(validation("The intervals of StepAdjustments must not overlap."));
+            return Err(validation("StepAdjustment intervals cannot overlap"));
         }
         if pair[0].1 < pair[1].0 {
-            return Err(validation("There must not be a gap between the intervals of StepAdjustments."));
+            return Err(validation("StepAdjustment intervals cannot have gaps between them"));
         }
     }
     Ok(())

@@ -240,6 +240,70 @@ fn set_alarm_state_takes_the_step_of_the_value_in_its_reason() {
 }
 
 #[test]
+fn a_metric_is_tracked_by_one_policy_alone() {
+    let own = Scaled::new();
+    own.ok("PutScalingPolicy", &tracking(""));
+    own.ok("PutScalingPolicy", &tracking(r#","ScaleInCooldown":60"#));
+    let other = tracking("").replace(r#""PolicyName":"cpu""#, r#""PolicyName":"other""#);
+    expect![
+        "ValidationException: Only one TargetTrackingScaling policy for a given metric specification is allowed."
+    ]
+    .assert_eq(&own.refused("PutScalingPolicy", &other.replace("50", "70")));
+    own.ok("PutScalingPolicy", &other.replace("AverageCPU", "AverageMemory"));
+}
+
+#[test]
+fn steps_that_do_not_cover_the_metric_once_are_refused() {
+    let own = Scaled::new();
+    let step = |lower: Option<f64>, upper: Option<f64>| {
+        let bound = |name: &str, bound: Option<f64>| {
+            bound.map_or_else(String::new, |bound| format!(r#""MetricInterval{name}Bound":{bound},"#))
+        };
+        format!("{{{}{}\"ScalingAdjustment\":1}}", bound("Lower", lower), bound("Upper", upper))
+    };
+    for (steps, want) in [
+        (
+            vec![step(None, None)],
+            expect![
+                "ValidationException: Both lower and upper bounds of a step adjustment cannot be left unspecified"
+            ],
+        ),
+        (
+            vec![step(None, Some(0.0)), step(None, Some(5.0)), step(Some(5.0), None)],
+            expect!["ValidationException: At most one StepAdjustment may have an unspecified lower bound"],
+        ),
+        (
+            vec![step(Some(0.0), None), step(Some(5.0), None)],
+            expect!["ValidationException: At most one StepAdjustment may have an unspecified upper bound"],
+        ),
+        (
+            vec![step(Some(0.0), Some(10.0))],
+            expect![
+                "ValidationException: There must be a StepAdjustment with an unspecified upper bound (i.e., upper bound is null) when one StepAdjustment has a positive upper bound"
+            ],
+        ),
+        (
+            vec![step(Some(-10.0), Some(0.0))],
+            expect![
+                "ValidationException: There must be a StepAdjustment with an unspecified lower bound (i.e., lower bound is null) when one StepAdjustment has a negative lower bound"
+            ],
+        ),
+        (
+            vec![step(Some(0.0), Some(10.0)), step(Some(5.0), None)],
+            expect!["ValidationException: StepAdjustment intervals cannot overlap"],
+        ),
+        (
+            vec![step(Some(0.0), Some(10.0)), step(Some(20.0), None)],
+            expect!["ValidationException: StepAdjustment intervals cannot have gaps between them"],
+        ),
+    ] {
+        want.assert_eq(&own.refused("PutScalingPolicy", &stepping(&steps.join(","))));
+    }
+    own.ok("PutScalingPolicy", &stepping(&step(None, Some(0.0))));
+    own.ok("PutScalingPolicy", &stepping(&[step(None, Some(-5.0)), step(Some(-5.0), Some(0.0))].join(",")));
+}
+
+#[test]
 fn bounds_and_schedules_bring_a_count_within_them() {
     let own = Scaled::new();
     own.ok("RegisterScalableTarget", &format!(r#"{{{WHERE},"MinCapacity":2}}"#));

@@ -125,6 +125,18 @@ pub fn check(context: &Context, place: &Place, config: &TargetTracking) -> Resul
     source(context, place, config, 60).map(drop)
 }
 
+/// Whether two checked configurations track one metric, whatever the targets are that they keep it at.
+pub fn is_same_metric(
+    context: &Context,
+    place: &Place,
+    one: &TargetTracking,
+    other: &TargetTracking,
+) -> bool {
+    let of = |config: &TargetTracking| source(context, place, config, 60).ok();
+    let predefined = |config: &TargetTracking| config.predefined_metric_specification.is_some();
+    predefined(one) == predefined(other) && of(one) == of(other)
+}
+
 /// What the alarms look at, in periods of so many seconds.
 fn source(
     context: &Context,
