@@ -255,15 +255,14 @@ impl<'a> Balancer<'a> {
         let zone = after.zone.as_str();
         let of = |field: fn(&NodeUsage) -> u64| grown(before.map(field), field(after));
         self.push_both("RequestCount", zone, None, Unit::Count, ones(of(|node| node.requests)));
-        self.push_both(
-            "NewConnectionCount",
-            zone,
-            None,
-            Unit::Count,
-            counted(of(|node| node.new_connections)),
-        );
-        self.push_both("ActiveConnectionCount", zone, None, Unit::Count, counted(after.active_connections));
-        self.push_both("ProcessedBytes", zone, None, Unit::Bytes, counted(of(|node| node.processed_bytes)));
+        // "Reporting criteria: There is a nonzero value"; RequestCount and RequestCountPerTarget are "Always reported".
+        for (name, unit, count) in [
+            ("NewConnectionCount", Unit::Count, of(|node| node.new_connections)),
+            ("ActiveConnectionCount", Unit::Count, after.active_connections),
+            ("ProcessedBytes", Unit::Bytes, of(|node| node.processed_bytes)),
+        ] {
+            self.push_both(name, zone, None, unit, counted(count).filter(|_| count > 0));
+        }
         let mut by_digit: BTreeMap<u16, u64> = BTreeMap::new();
         for (status, count) in &after.own_errors {
             let count = grown(before.and_then(|before| before.own_errors.get(status)).copied(), *count);
@@ -397,6 +396,36 @@ mod tests {
         }
         let sick = group.zones.get(&group.targets[0].address).unwrap();
         assert_eq!(sum("UnHealthyHostCount", Some(sick)), Some(1.0));
+    }
+
+    #[test]
+    fn an_idle_load_balancer_tells_its_requests_alone() {
+        let world = World::new(true);
+        let rows = world.fixture.api.store.snapshot();
+        let id = rows.scan::<LoadBalancer>("").next().unwrap().id.clone();
+        let counters = |new_connections, active_connections, processed_bytes| {
+            let node = NodeUsage {
+                interface: "eni-1".to_owned(),
+                zone: "ap-northeast-2a".to_owned(),
+                new_connections,
+                active_connections,
+                processed_bytes,
+                ..NodeUsage::default()
+            };
+            LoadBalancerUsage { process: 1, nodes: vec![node] }
+        };
+        let (mut before, mut after) = (reading(Duration::ZERO), reading(Duration::from_secs(60)));
+        before.load_balancers.insert(id.clone(), counters(5, 2, 700));
+        after.load_balancers.insert(id.clone(), counters(5, 0, 700));
+        let all = measure(&rows, &Reports::default(), &before, &after);
+        let mut names: Vec<&str> = all.iter().map(|one| one.metric.name.as_str()).collect();
+        names.dedup();
+        assert_eq!(names, ["RequestCount"]);
+        after.load_balancers.insert(id, counters(6, 1, 800));
+        let all = measure(&rows, &Reports::default(), &before, &after);
+        let sum = |name: &str| point(&all, name, 1).unwrap().sum;
+        let sums = ["NewConnectionCount", "ActiveConnectionCount", "ProcessedBytes"].map(sum);
+        assert_eq!(sums, [1.0, 1.0, 100.0]);
     }
 
     #[test]
