@@ -89,11 +89,11 @@ pub fn parse(text: &str) -> Result<Schedule, ApiError> {
     if day_of_month.contains('W') {
         return Err(validation("Landfall does not support W (the nearest weekday) in a cron expression."));
     }
-    let any = |field: &str| field == "?" || field == "*";
+    // "If you specify a value or a * (asterisk) in one of the fields, you must use a ? (question mark) in the other."
     let days = match (day_of_month, day_of_week) {
-        ("L", week) if any(week) => Some(Days::LastOfMonth),
-        (month, week) if any(week) => values(month, 1, 31, &[]).map(Days::OfMonth),
-        (month, week) if any(month) => match (week.split_once('#'), week.strip_suffix('L')) {
+        ("L", "?") => Some(Days::LastOfMonth),
+        (month, "?") => values(month, 1, 31, &[]).map(Days::OfMonth),
+        ("?", week) => match (week.split_once('#'), week.strip_suffix('L')) {
             (Some((day, nth)), _) => {
                 let nth = nth.parse().ok().filter(|nth| (1..=5).contains(nth));
                 value(day, 1, 7, &WEEK).zip(nth).map(|(day, nth)| Days::Nth { day, nth })
@@ -125,7 +125,7 @@ fn value(text: &str, least: i64, most: i64, names: &[&str]) -> Option<i64> {
     (least..=most).contains(&number).then_some(number)
 }
 
-/// `*`, `?`, `1,3`, `1-5`, `0/15`, `*/5`
+/// `*`, `1,3`, `1-5`, `0/15`, `*/5`
 fn values(field: &str, least: i64, most: i64, names: &[&str]) -> Option<BTreeSet<i64>> {
     let mut all = BTreeSet::new();
     for part in field.split(',') {
@@ -134,7 +134,7 @@ fn values(field: &str, least: i64, most: i64, names: &[&str]) -> Option<BTreeSet
             None => (part, None),
         };
         let (from, to) = match range.split_once('-') {
-            _ if range == "*" || range == "?" => (least, most),
+            _ if range == "*" => (least, most),
             Some((from, to)) => (value(from, least, most, names)?, value(to, least, most, names)?),
             None => {
                 let from = value(range, least, most, names)?;
@@ -278,6 +278,10 @@ mod tests {
             "cron(* * * * *)",
             "cron(60 * * * ? *)",
             "cron(0 0 1 * MON *)",
+            "cron(0 12 * * MON *)",
+            "cron(0 12 * * * *)",
+            "cron(0 12 ? * ? *)",
+            "cron(? 12 * * ? *)",
             "cron(0 0 15W * ? *)",
             "cron(0 0 ? * 8 *)",
             "cron(0/0 0 * * ? *)",

@@ -8,7 +8,7 @@ use wire::{ApiError, OnlyDefault, documented_default};
 
 use super::alarm::{AlarmSource, MetricAlarm, check_action};
 use super::alarm_history::{self, Kind};
-use super::metric::{Dimension, Metric, Unit, check_name, take_dimensions};
+use super::metric::{Dimension, Metric, Unit, check_name, check_namespace, take_dimensions};
 use super::query::{self, MetricDataQuery, Plan};
 use super::tag::{self, Tag};
 use super::{Empty, alarm_resource, validation};
@@ -164,7 +164,7 @@ fn source(context: &Context, request: &PutMetricAlarm) -> Result<(AlarmSource, i
         name: needed(&request.metric_name, "MetricName")?,
         dimensions: take_dimensions(request.dimensions.clone(), "Dimensions")?,
     };
-    check_name(&metric.namespace, "Namespace")?;
+    check_namespace(&metric.namespace, "Namespace")?;
     check_name(&metric.name, "MetricName")?;
     let statistic = match (&request.statistic, &request.extended_statistic) {
         (Some(name), None) if !matches!(query::statistic(name)?, Statistic::Percentile(_)) => name,

@@ -84,7 +84,19 @@ pub fn take_dimensions(dimensions: Vec<Dimension>, at: &str) -> Result<BTreeMap<
     Ok(taken)
 }
 
-/// Checks a metric's name or namespace.
+/// Checks a namespace, whose pattern is `[^:].*`.
+///
+/// # Errors
+/// As [`check_name`], and when it begins with a colon.
+pub fn check_namespace(text: &str, parameter: &str) -> Result<(), ApiError> {
+    check_name(text, parameter)?;
+    match text.starts_with(':') {
+        true => Err(invalid(format!("The value {text} for parameter {parameter} is invalid."))),
+        false => Ok(()),
+    }
+}
+
+/// Checks a metric's or an alarm's name.
 ///
 /// # Errors
 /// When it is empty or too long.

@@ -6,7 +6,7 @@ use store::Tx;
 use types::Timestamp;
 use wire::{ApiError, OnlyDefault, Time};
 
-use super::metric::{Dimension, Metric, Unit, check_name, take_dimensions};
+use super::metric::{Dimension, Metric, Unit, check_name, check_namespace, take_dimensions};
 use super::series::{self, MetricSeries};
 use super::{Empty, combination, invalid, missing, seconds};
 use crate::Context;
@@ -62,7 +62,7 @@ struct StatisticSet {
 
 /// Takes measurements of one's own.
 pub fn put(rows: &mut Tx, context: &Context, request: PutMetricData) -> Result<Empty, ApiError> {
-    check_name(&request.namespace, "Namespace")?;
+    check_namespace(&request.namespace, "Namespace")?;
     if request.namespace.starts_with("AWS/") {
         return Err(invalid(format!(
             "The value {} for parameter Namespace is invalid: names that begin with AWS/ are AWS's own.",

@@ -9,7 +9,9 @@ use store::Snapshot;
 use types::{AccountId, Region};
 use wire::ApiError;
 
-use super::metric::{Dimension, Metric, Unit, check_name, print_dimensions, take_dimensions};
+use super::metric::{
+    Dimension, Metric, Unit, check_name, check_namespace, print_dimensions, take_dimensions,
+};
 use super::{is_period, series, unsupported, validation};
 
 /// A metric or an expression, as requests and responses write it.
@@ -78,7 +80,7 @@ impl From<&Metric> for MetricName {
 
 impl MetricName {
     fn metric(&self, at: &str) -> Result<Metric, ApiError> {
-        check_name(&self.namespace, &format!("{at}.Namespace"))?;
+        check_namespace(&self.namespace, &format!("{at}.Namespace"))?;
         check_name(&self.metric_name, &format!("{at}.MetricName"))?;
         let dimensions = take_dimensions(self.dimensions.clone(), &format!("{at}.Dimensions"))?;
         Ok(Metric { namespace: self.namespace.clone(), name: self.metric_name.clone(), dimensions })

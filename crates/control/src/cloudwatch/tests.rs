@@ -63,6 +63,11 @@ fn what_is_wrong_is_named() {
         ),
         (
             "PutMetricData",
+            "Namespace=:x&MetricData.member.1.MetricName=m&MetricData.member.1.Value=1".to_owned(),
+            expect!["400 InvalidParameterValue: The value :x for parameter Namespace is invalid."],
+        ),
+        (
+            "PutMetricData",
             format!("{datum}Value=NaN"),
             expect![
                 "400 InvalidParameterValue: The value for parameter MetricData.member.1.Value is invalid: a value is not a number or too large."

@@ -138,10 +138,11 @@ pub(super) fn put_metric_filter(
         return Err(violated(name, "filterName", "Member must satisfy regular expression pattern: [^:*]*"));
     }
     let pattern = Pattern::parse(&request.filter_pattern).map_err(bad_pattern)?;
-    let Ok([transformation]) = <[_; 1]>::try_from(request.metric_transformations) else {
-        let constraint = "Member must have length less than or equal to 1";
-        return Err(violated("metric transformations", "metricTransformations", constraint));
-    };
+    let [transformation] = <[_; 1]>::try_from(request.metric_transformations).map_err(|given| {
+        let bound = if given.is_empty() { "greater" } else { "less" };
+        let constraint = format!("Member must have length {bound} than or equal to 1");
+        violated("metric transformations", "metricTransformations", &constraint)
+    })?;
     let transformation: MetricTransformation = transformation;
     transformation.check(&pattern)?;
     let prefix = group.prefix();

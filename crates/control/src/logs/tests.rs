@@ -347,6 +347,13 @@ fn what_a_metric_filter_finds_is_measured_and_minutes_without_a_match_have_the_d
         let error = refused(&fixture, "PutMetricFilter", &request);
         assert!(error.starts_with("InvalidParameterException: ") && error.contains(word), "{error}");
     }
+    let one = metric_filter("odd")["metricTransformations"][0].clone();
+    for (given, bound) in [(json!([]), "greater"), (json!([one, one]), "less")] {
+        let mut request = metric_filter("odd");
+        request["metricTransformations"] = given;
+        let error = refused(&fixture, "PutMetricFilter", &request);
+        assert!(error.ends_with(&format!("Member must have length {bound} than or equal to 1")), "{error}");
+    }
     ok(&fixture, "DeleteMetricFilter", &json!({"logGroupName": "/app", "filterName": "latency"}));
     let gone =
         refused(&fixture, "DeleteMetricFilter", &json!({"logGroupName": "/app", "filterName": "latency"}));
