@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use types::Timestamp;
-use wire::sigv4::{self, Credentials, Scope};
+use wire::sigv4::{Credentials, Scope, sign_json};
 
 use crate::serve::keys::Keys;
 
@@ -71,14 +71,10 @@ impl Client {
             cause: cause.to_string(),
         };
         let host = self.endpoint.to_string();
-        let headers: [(&str, &[u8]); 3] = [
-            ("content-type", b"application/x-amz-json-1.1"),
-            ("host", host.as_bytes()),
-            ("x-amz-target", target.as_bytes()),
-        ];
-        let added = sigv4::sign(
-            sigv4::Request { method: "POST", path: "/", query: "", headers: &headers },
-            &sigv4::sha256(body.as_bytes()),
+        let headers = sign_json(
+            &host,
+            target,
+            body.as_bytes(),
             Credentials {
                 access_key_id: &self.keys.access_key_id,
                 secret_access_key: &self.keys.secret_access_key,
@@ -92,11 +88,8 @@ impl Client {
             .http_status_as_error(false)
             .build()
             .into();
-        let mut request = agent
-            .post(format!("http://{host}/"))
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", target);
-        for (name, value) in added {
+        let mut request = agent.post(format!("http://{host}/"));
+        for (name, value) in headers {
             request = request.header(name, value);
         }
         let mut response = request.send(body).map_err(|error| unreachable(&error))?;

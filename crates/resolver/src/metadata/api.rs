@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use types::Timestamp;
-use wire::sigv4::{self, Credentials, Scope, sha256, sign};
+use wire::sigv4::{Credentials, Scope, sign_json};
 
 use super::protection::Call;
 
@@ -24,8 +24,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// The longest answer, in bytes.
 const LONGEST: usize = 64 << 10;
-
-const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
 /// What came back, whatever it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,15 +75,10 @@ async fn send(api: SocketAddr, role: &RoleSession, region: &str, call: &Call) ->
 fn signed(role: &RoleSession, region: &str, call: &Call) -> Option<Request<Full<Bytes>>> {
     let host = format!("ecs.{region}.amazonaws.com");
     let target = format!("AmazonEC2ContainerServiceV20141113.{}", call.action);
-    let headers = [("host", &*host), ("content-type", CONTENT_TYPE), ("x-amz-target", &*target)];
-    let added = sign(
-        sigv4::Request {
-            method: "POST",
-            path: "/",
-            query: "",
-            headers: &headers.map(|(name, value)| (name, value.as_bytes())),
-        },
-        &sha256(call.body.as_bytes()),
+    let headers = sign_json(
+        &host,
+        &target,
+        call.body.as_bytes(),
         Credentials {
             access_key_id: &role.access_key_id,
             secret_access_key: &role.secret_access_key,
@@ -94,11 +87,8 @@ fn signed(role: &RoleSession, region: &str, call: &Call) -> Option<Request<Full<
         Scope { region, service: "ecs" },
         Timestamp::now(),
     );
-    let mut request = Request::post("/");
+    let mut request = Request::post("/").header("host", host);
     for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    for (name, value) in added {
         request = request.header(name, value);
     }
     request.body(Full::new(Bytes::from(call.body.clone()))).ok()

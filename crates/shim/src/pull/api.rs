@@ -5,12 +5,11 @@ use std::net::Ipv4Addr;
 use desired::PullIdentity;
 use serde::Deserialize;
 use types::Timestamp;
-use wire::sigv4::{Credentials, Request, Scope, sha256, sign};
+use wire::sigv4::{Credentials, Scope, sign_json};
 
 use super::http::{Client, Patience};
 use super::{Failure, TOKEN_TRIES, Trouble, retried};
 
-const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 /// The longest answer, in bytes: ten parameters of 8 KB, or a secret of 64 KB in base64, in JSON.
 const LONGEST: u64 = 1 << 20;
 
@@ -60,12 +59,11 @@ impl Answer {
 pub(crate) fn send(client: &Client, identity: &PullIdentity, call: Call<'_>) -> Result<Answer, Trouble> {
     let Call { service, host, region, target, body } = call;
     let url = format!("https://{host}/");
-    let headers = [("host", host), ("content-type", CONTENT_TYPE), ("x-amz-target", target)];
-    let signed = headers.map(|(name, value)| (name, value.as_bytes()));
     let token = Some(identity.session_token.as_str()).filter(|token| !token.is_empty());
-    let added = sign(
-        Request { method: "POST", path: "/", query: "", headers: &signed },
-        &sha256(body),
+    let signed = sign_json(
+        host,
+        target,
+        body,
         Credentials {
             access_key_id: &identity.access_key_id,
             secret_access_key: &identity.secret_access_key,
@@ -74,11 +72,7 @@ pub(crate) fn send(client: &Client, identity: &PullIdentity, call: Call<'_>) -> 
         Scope { region, service },
         Timestamp::now(),
     );
-    let headers: Vec<(&str, &str)> = headers[1..]
-        .iter()
-        .copied()
-        .chain(added.iter().map(|(name, value)| (*name, value.as_str())))
-        .collect();
+    let headers: Vec<(&str, &str)> = signed.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let sent = client.send("POST", &url, &headers, body, Patience::Exchange);
     let mut answer = sent.map_err(|no| Trouble::Unreachable(no.to_string()))?;
     let id = answer.headers().get("x-amzn-requestid").and_then(|id| id.to_str().ok());

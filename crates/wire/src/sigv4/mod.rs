@@ -23,7 +23,7 @@ pub use claim::claimed_region;
 pub use keys::SigningKeys;
 pub use presented::{Form, Presented};
 pub use refusal::{Family, Refusal};
-pub use sign::{Credentials, Scope, presign, sign};
+pub use sign::{Credentials, Scope, presign, sign, sign_json};
 
 /// The one algorithm that is spoken here.
 pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";

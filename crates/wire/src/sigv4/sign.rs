@@ -1,11 +1,11 @@
-//! Signing: for the image pull, the tests and the bench.
+//! Signing: for what the image pull, the task metadata endpoint and the command line ask of the API, the tests and the bench.
 
 use std::time::Duration;
 
 use ring::hmac;
 use types::Timestamp;
 
-use super::canonical::{Request, canonical_request, hex, percent_encode, string_to_sign};
+use super::canonical::{Request, canonical_request, hex, percent_encode, sha256, string_to_sign};
 use super::instant::basic_iso;
 use super::keys::derive;
 use super::{ALGORITHM, TERMINATOR};
@@ -67,6 +67,27 @@ pub fn sign(
     );
     added.push(("authorization", authorization));
     added
+}
+
+/// Signs a POST of the protocol awsJson 1.1 and returns all of its headers but `host`.
+pub fn sign_json(
+    host: &str,
+    target: &str,
+    body: &[u8],
+    credentials: Credentials<'_>,
+    scope: Scope<'_>,
+    now: Timestamp,
+) -> Vec<(&'static str, String)> {
+    const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+    let headers: [(&str, &[u8]); 3] = [
+        ("content-type", CONTENT_TYPE.as_bytes()),
+        ("host", host.as_bytes()),
+        ("x-amz-target", target.as_bytes()),
+    ];
+    let request = Request { method: "POST", path: "/", query: "", headers: &headers };
+    let mut all = sign(request, &sha256(body), credentials, scope, now);
+    all.extend([("content-type", CONTENT_TYPE.to_owned()), ("x-amz-target", target.to_owned())]);
+    all
 }
 
 /// Presigns a request and returns its whole query, the request's own parameters first. Its body's hash is `payload`,
