@@ -50,11 +50,7 @@ pub(crate) fn resources(context: &Context, action: &str, body: &[u8]) -> Vec<Res
     if named.is_empty() {
         return vec![Resource::of("*")];
     }
-    let resource = |named: &str| match named.starts_with("arn:") {
-        true => Resource::of(named),
-        false => Resource::of(context.arn("ecs", format!("{prefix}{named}"))),
-    };
-    named.into_iter().map(resource).collect()
+    named.into_iter().map(|named| Resource::named(context, "ecs", &prefix, named)).collect()
 }
 
 #[cfg(test)]

@@ -93,6 +93,14 @@ impl Resource {
     pub fn of(arn: impl std::fmt::Display) -> Self {
         Self { arn: arn.to_string(), policy: None }
     }
+
+    /// One of a service's in the caller's account and region, named by its ARN or by what stands in it behind `prefix`.
+    pub fn named(context: &Context, service: &str, prefix: &str, named: &str) -> Self {
+        match named.starts_with("arn:") {
+            true => Self::of(named),
+            false => Self::of(context.arn(service, format!("{prefix}{named}"))),
+        }
+    }
 }
 
 /// As [`authorize_on`], for every resource that a request names, and with the policies that resources have themselves.

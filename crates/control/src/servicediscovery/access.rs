@@ -12,27 +12,24 @@ use crate::iam::Resource;
 /// refused there.
 pub(crate) fn resources(context: &Context, action: &str, body: &[u8]) -> Vec<Resource> {
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
-    let (kind, member) = match action {
+    let (prefix, member) = match action {
         "DeleteNamespace" | "GetNamespace" | "UpdateHttpNamespace" | "UpdatePrivateDnsNamespace" => {
-            ("namespace", "Id")
+            ("namespace/", "Id")
         }
-        "CreateService" => ("namespace", "NamespaceId"),
-        "DeleteService" | "GetService" | "UpdateService" => ("service", "Id"),
+        "CreateService" => ("namespace/", "NamespaceId"),
+        "DeleteService" | "GetService" | "UpdateService" => ("service/", "Id"),
         "DeregisterInstance"
         | "GetInstance"
         | "GetInstancesHealthStatus"
         | "ListInstances"
         | "RegisterInstance"
-        | "UpdateInstanceCustomHealthStatus" => ("service", "ServiceId"),
+        | "UpdateInstanceCustomHealthStatus" => ("service/", "ServiceId"),
         _ => return vec![Resource::of("*")],
     };
     // CreateService may name its namespace with its records instead.
     let named = request[member].as_str().or_else(|| request["DnsConfig"][member].as_str());
     let named = named.filter(|named| !named.is_empty()).unwrap_or("*");
-    vec![match named.starts_with("arn:") {
-        true => Resource::of(named),
-        false => Resource::of(context.arn("servicediscovery", format!("{kind}/{named}"))),
-    }]
+    vec![Resource::named(context, "servicediscovery", prefix, named)]
 }
 
 #[cfg(test)]
