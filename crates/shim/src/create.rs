@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use desired::Container;
 use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::oci_spec::runtime::Spec;
 use libcontainer::syscall::syscall::SyscallType;
+use libcontainer::workload::Executor;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -86,17 +88,39 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
     }
     mounts::check(&job.container, &job.rootfs, &job.volumes)?;
     make_working_folder(job)?;
-    spec.save(job.bundle.join("config.json")).map_err(|error| chain(&error))?;
-    let mut container = ContainerBuilder::new(job.container.name.clone(), SyscallType::default())
-        .with_root_path(&job.runtime)
+    let executor =
+        Tied { shim: shim.clone(), init: job.container.linux.init_process, secrets: job.secrets.clone() };
+    let place = Place { bundle: &job.bundle, runtime: &job.runtime, terminal: job.terminal.as_deref() };
+    let pid = start(&job.container.name, &spec, place, executor, shim)?;
+    Ok(Report::Progress(format!("{} started as process {pid}", job.container.name)))
+}
+
+/// Where a container is made.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The OCI bundle's folder.
+    pub(crate) bundle: &'a Path,
+    /// libcontainer's own state.
+    pub(crate) runtime: &'a Path,
+    /// A socket at which its terminal is handed over.
+    pub(crate) terminal: Option<&'a Path>,
+}
+
+/// Makes a container of a specification and starts it; the shim is told of its first process, whose number this gives.
+pub(crate) fn start(
+    name: &str,
+    spec: &Spec,
+    place: Place<'_>,
+    executor: impl Executor + 'static,
+    shim: &UnixStream,
+) -> Result<i32, String> {
+    spec.save(place.bundle.join("config.json")).map_err(|error| chain(&error))?;
+    let mut container = ContainerBuilder::new(name.to_owned(), SyscallType::default())
+        .with_root_path(place.runtime)
         .map_err(|error| chain(&error))?
-        .with_executor(Tied {
-            shim: shim.clone(),
-            init: job.container.linux.init_process,
-            secrets: job.secrets.clone(),
-        })
-        .with_console_socket(job.terminal.as_ref())
-        .as_init(&job.bundle)
+        .with_executor(executor)
+        .with_console_socket(place.terminal)
+        .as_init(place.bundle)
         .with_systemd(false)
         .with_detach(true)
         .as_sibling(true)
@@ -106,7 +130,7 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
     // Before the start, so that a failure of the exec is never the first thing that the shim hears.
     tell(shim, &Report::Created { pid }).map_err(|error| error.to_string())?;
     container.start().map_err(|error| chain(&error))?;
-    Ok(Report::Progress(format!("{} started as process {pid}", job.container.name)))
+    Ok(pid)
 }
 
 /// Makes the folder that the command starts in, in the volume that will be mounted over it if there is one.

@@ -29,9 +29,6 @@ fn files(container: &Container) -> impl Iterator<Item = (&'static str, PathBuf)>
 ///
 /// `etc`: the folder with the files of [`files`]; `volumes`: the folder with the task's volumes, each a folder of its name.
 pub(crate) fn all(container: &Container, etc: &Path, volumes: &Path) -> Result<Vec<Mount>, OciSpecError> {
-    // No /sys/fs/cgroup: version 1 mounts it writable, and a container would raise its own limits.
-    let mut mounts = get_default_mounts();
-    mounts.retain(|mount| mount.destination() != Path::new("/sys/fs/cgroup"));
     let mut own = Vec::new();
     for tmpfs in &container.linux.tmpfs {
         // Docker's own options stand before the task definition's, which take them back one by one.
@@ -70,8 +67,17 @@ pub(crate) fn all(container: &Container, etc: &Path, volumes: &Path) -> Result<V
         );
     }
     own.sort_by_key(|mount| depth(mount.destination()));
+    let mut mounts = usual();
     mounts.extend(own);
     Ok(mounts)
+}
+
+/// What every container has mounted. No /sys/fs/cgroup: version 1 mounts it writable, and a container would raise its own
+/// limits.
+pub(crate) fn usual() -> Vec<Mount> {
+    let mut mounts = get_default_mounts();
+    mounts.retain(|mount| mount.destination() != Path::new("/sys/fs/cgroup"));
+    mounts
 }
 
 /// How deep a place lies. Docker mounts in this order, so that nothing hides what lies in it.

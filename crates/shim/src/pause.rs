@@ -5,25 +5,23 @@
 //! gained from it, also by a container that may trace processes. It collects orphans until it is killed.
 
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::oci_spec::OciSpecError;
 use libcontainer::oci_spec::runtime::{
     Capabilities, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxDeviceCgroupBuilder, LinuxResourcesBuilder,
-    ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder, get_default_maskedpaths, get_default_mounts,
+    ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder, get_default_maskedpaths,
     get_default_readonly_paths,
 };
-use libcontainer::syscall::syscall::SyscallType;
 use libcontainer::workload::{Executor, ExecutorError, ExecutorValidationError};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::create::{chain, create_error};
+use crate::create::{self, Place};
 use crate::executor::tie;
 use crate::helper::{Report, tell};
-use crate::{seccomp, spec};
+use crate::{mounts, seccomp, spec};
 
 /// Its name among the task's containers. None of them can have it.
 pub(crate) const NAME: &str = "+pause";
@@ -62,20 +60,8 @@ pub(crate) fn main(job: &Job, shim: &Arc<UnixStream>) -> Result<Report, String> 
     // Not everybody may; without it, it is the smallest of the task's processes, and thus hardly ever the one.
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     let spec = specification(job).map_err(|error| error.to_string())?;
-    spec.save(job.bundle.join("config.json")).map_err(|error| chain(&error))?;
-    let mut container = ContainerBuilder::new(NAME.to_owned(), SyscallType::default())
-        .with_root_path(&job.runtime)
-        .map_err(|error| chain(&error))?
-        .with_executor(Pause { shim: shim.clone() })
-        .as_init(&job.bundle)
-        .with_systemd(false)
-        .with_detach(true)
-        .as_sibling(true)
-        .build()
-        .map_err(|error| create_error(&error))?;
-    let pid = container.pid().ok_or("the container has no process")?.as_raw();
-    tell(shim, &Report::Created { pid }).map_err(|error| error.to_string())?;
-    container.start().map_err(|error| chain(&error))?;
+    let place = Place { bundle: &job.bundle, runtime: &job.runtime, terminal: None };
+    let pid = create::start(NAME, &spec, place, Pause { shim: shim.clone() }, shim)?;
     Ok(Report::Progress(format!("the containers share the PID namespace of process {pid}")))
 }
 
@@ -97,8 +83,6 @@ fn specification(job: &Job) -> Result<Spec, OciSpecError> {
         .rlimits(Vec::new())
         .no_new_privileges(true)
         .build()?;
-    let mut mounts = get_default_mounts();
-    mounts.retain(|mount| mount.destination() != Path::new("/sys/fs/cgroup"));
     let resources = LinuxResourcesBuilder::default()
         .devices(vec![LinuxDeviceCgroupBuilder::default().allow(false).access("rwm").build()?])
         .build()?;
@@ -114,7 +98,7 @@ fn specification(job: &Job) -> Result<Spec, OciSpecError> {
         .hostname("pause")
         .process(process)
         .root(RootBuilder::default().path(&job.rootfs).readonly(true).build()?)
-        .mounts(mounts)
+        .mounts(mounts::usual())
         .linux(linux)
         .build()
 }
