@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -92,6 +92,11 @@ struct Envelope<T> {
     /// See [`resources::helpers_lock`].
     lock: PathBuf,
     job: T,
+}
+
+/// Where a helper finds what the shim has open.
+pub(crate) fn opened(descriptor: &impl AsRawFd) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/fd/{}", Pid::this(), descriptor.as_raw_fd()))
 }
 
 /// A helper at work.

@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::io::PipeReader;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use desired::role::RoleDir;
 use desired::{Body, ContainerStatus, PullIdentity, TaskStatus};
-use nix::unistd::Pid;
 use sys::process::SealedSelf;
 use types::random_hex;
 
 use super::{Halt, Shim, complain};
 use crate::awslogs::{Job, Source};
-use crate::helper::{Helper, LOGS, Lost, Report};
+use crate::helper::{Helper, LOGS, Lost, Report, opened};
 use crate::sink::Sink;
 
 /// How long the streams may take to be made: three tries that time out, and a pause.
@@ -171,7 +170,7 @@ impl Shim<'_> {
             Some(Source {
                 container: name.clone(),
                 destination: self.container(name)?.log.clone()?,
-                lines: format!("/proc/{}/fd/{}", Pid::this(), reader.as_raw_fd()).into(),
+                lines: opened(reader),
             })
         };
         let job = Job {

@@ -1,15 +1,14 @@
 //! A container's input and output: pipes, or a terminal.
 
 use std::io::{PipeReader, PipeWriter, Read};
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use desired::Container;
-use nix::unistd::Pid;
 
 use crate::console::Console;
+use crate::helper::opened;
 use crate::logs::{self, Log, Stream};
 use crate::sink::Sink;
 
@@ -44,9 +43,7 @@ impl Stdio {
     /// Where the helper finds the container's input.
     pub(super) fn input(&self) -> Option<PathBuf> {
         match self {
-            Self::Pipes { input: Some((reader, _)), .. } => {
-                Some(PathBuf::from(format!("/proc/{}/fd/{}", Pid::this(), reader.as_raw_fd())))
-            }
+            Self::Pipes { input: Some((reader, _)), .. } => Some(opened(reader)),
             _ => None,
         }
     }
