@@ -7,6 +7,7 @@ use desired::Node;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::LocalSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
+use types::Backoff;
 
 use crate::meter::Meter;
 use crate::place::{Found, Place};
@@ -18,7 +19,7 @@ use crate::worker::{self, Orders};
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How long it takes until a namespace is looked for again: at first, and at most.
-const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+const RETRY: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
 
 /// What a node says of itself; shared by its threads.
 #[derive(Debug, Clone, Default)]
@@ -87,7 +88,7 @@ impl Keeper {
         let mut end = routing.clone();
         let gone = async move { while end.changed().await.is_ok() {} };
         tokio::pin!(gone);
-        let mut pause = RETRY.0;
+        let mut retry = RETRY;
         loop {
             let started = self.place.find(&self.node).and_then(|found| {
                 let threads = self.start(&found, &routing)?;
@@ -96,7 +97,7 @@ impl Keeper {
             match started {
                 Err(error) => self.report.say(Some(error), 0),
                 Ok((found, mut threads)) => {
-                    pause = RETRY.0;
+                    retry.reset();
                     // In this order: at the end a thread that has nothing in flight ends at once.
                     let ending = tokio::select! {
                         biased;
@@ -119,7 +120,7 @@ impl Keeper {
             }
             tokio::select! {
                 () = &mut gone => return,
-                () = sleep(pause) => pause = (pause * 2).min(RETRY.1),
+                () = sleep(retry.pause()) => retry.grow(),
             }
         }
     }

@@ -13,7 +13,7 @@ use desired::{CARRIER, EdgeStatus, ListenerStatus, Observation};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use types::{PartId, VpcEndpointId};
+use types::{Backoff, PartId, VpcEndpointId};
 
 use crate::endpoint::{self, Endpoints, Place};
 use crate::inside::Inside;
@@ -21,7 +21,7 @@ use crate::{Taken, World, datagrams, host, outward};
 
 /// From one try to the next while something could not be done: at first a moment, as namespaces are made within
 /// milliseconds, then twice as long each time.
-const SOON: std::ops::RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_millis(500);
+const SOON: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(500));
 
 /// From one look at the namespaces to the next when nothing is amiss.
 const LATER: Duration = Duration::from_secs(2);
@@ -55,7 +55,7 @@ struct Carrier {
 pub(crate) async fn keep(world: Arc<World>, news: News) {
     let mut taken = world.taken.clone();
     let mut open = Open::default();
-    let mut soon = *SOON.start();
+    let mut soon = SOON;
     loop {
         let now = taken.borrow_and_update().clone();
         let listeners = open.host_ports(&world, &now);
@@ -76,10 +76,10 @@ pub(crate) async fn keep(world: Arc<World>, news: News) {
                     // Those who apply are gone: only the end can come.
                     return std::future::pending().await;
                 }
-                soon = *SOON.start();
+                soon.reset();
             }
-            () = tokio::time::sleep(if settled { LATER } else { soon }) => {
-                soon = if settled { *SOON.start() } else { (soon * 2).min(*SOON.end()) };
+            () = tokio::time::sleep(if settled { LATER } else { soon.pause() }) => {
+                if settled { soon.reset() } else { soon.grow() }
             }
             // Many at once are told of together.
             () = world.visits.news() => tokio::time::sleep(GATHERING).await,

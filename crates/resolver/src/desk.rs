@@ -14,7 +14,7 @@ use desired::{NamesStatus, Observation, VpcNames};
 use sys::netns;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use types::{PartId, VpcId};
+use types::{Backoff, PartId, VpcId};
 
 use crate::Taken;
 use sys::netlink::Netlink;
@@ -25,7 +25,7 @@ use crate::upstream::Upstream;
 
 /// From one look at the namespaces to the next while a VPC still waits for its own: at first a moment, as namespaces are
 /// made within milliseconds and tasks ask at once, then twice as long each time.
-const SOON: std::ops::RangeInclusive<Duration> = Duration::from_millis(4)..=Duration::from_millis(200);
+const SOON: Backoff = Backoff::new(Duration::from_millis(4), Duration::from_millis(200));
 
 /// The same when nothing is missing.
 const LATER: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ pub(crate) async fn keep(state: &Path, mut taken: watch::Receiver<Arc<Taken>>, n
     let mut open = BTreeMap::new();
     let offer = Offer { taken: taken.clone(), metadata: Arc::new(Metadata::new(state)) };
     let folder = state.join("netns");
-    let mut soon = *SOON.start();
+    let mut soon = SOON;
     loop {
         let now = taken.borrow_and_update().clone();
         let outcome = reconcile(&mut open, &folder, &now, &offer).await;
@@ -57,10 +57,10 @@ pub(crate) async fn keep(state: &Path, mut taken: watch::Receiver<Arc<Taken>>, n
                     // Those who apply are gone: only the end can come.
                     return std::future::pending().await;
                 }
-                soon = *SOON.start();
+                soon.reset();
             },
-            () = tokio::time::sleep(if settled { LATER } else { soon }) => {
-                soon = if settled { *SOON.start() } else { (soon * 2).min(*SOON.end()) };
+            () = tokio::time::sleep(if settled { LATER } else { soon.pause() }) => {
+                if settled { soon.reset() } else { soon.grow() }
             }
         }
     }

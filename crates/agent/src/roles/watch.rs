@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use desired::role::{Reply, Request, RoleDir};
+use types::Backoff;
 
 use super::PATIENCE;
 use crate::bell::Bell;
@@ -14,7 +15,7 @@ use crate::machine::Machine;
 const QUESTION: Duration = Duration::from_secs(30);
 /// How long to wait before a role that does not answer is asked again: at first a moment, as one that was just started
 /// has its socket within milliseconds, then twice as long each time.
-const RETRY: std::ops::RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(100);
+const RETRY: Backoff = Backoff::new(Duration::from_millis(2), Duration::from_millis(100));
 
 /// A thread that republishes what a role tells. It ends when it is dropped, and hands nothing on after that.
 #[derive(Debug)]
@@ -29,14 +30,15 @@ impl Watch {
         let watch = Self { over: Arc::default(), own: Arc::default() };
         let (over, own, dir, bell) = (watch.over.clone(), watch.own.clone(), dir.clone(), bell.clone());
         let work = move |machine: Arc<Machine>| {
-            let (mut after, mut pause) = (0, *RETRY.start());
+            let (mut after, mut retry) = (0, RETRY);
             while !over.load(Ordering::Acquire) {
                 let answer = dir.ask(&Request::Observe { after, timeout: QUESTION }, PATIENCE);
                 if over.load(Ordering::Acquire) {
                     return;
                 }
                 if let Ok(Reply::Observed(observed)) = answer {
-                    (after, pause) = (observed.next, *RETRY.start());
+                    after = observed.next;
+                    retry.reset();
                     for observation in observed.observations {
                         machine.news.publish(observation);
                     }
@@ -45,8 +47,8 @@ impl Watch {
                 // It ended, or is not there yet: whoever keeps it looks after it.
                 after = 0;
                 bell.ring();
-                own.wait(pause);
-                pause = (pause * 2).min(*RETRY.end());
+                own.wait(retry.pause());
+                retry.grow();
             }
         };
         machine.spawn("watch", work).ok().map(|()| watch)

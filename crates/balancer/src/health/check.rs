@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use types::Backoff;
 
 use super::{Failure, Matcher, Thresholds, Verdict};
 use crate::routing::Routing;
@@ -25,9 +26,8 @@ const LONGEST_BODY: usize = 64 << 10;
 /// How long the rest of an answer is waited for.
 const LONGEST_REST: Duration = Duration::from_millis(500);
 
-/// The first pause between attempts to reach a new target that refuses connections, and the longest one.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Between attempts to reach a new target that refuses connections.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
 
 /// How a target group's targets are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,13 +82,13 @@ async fn watch(target: Arc<Target>, check: Arc<Check>) {
         let next = Instant::now() + check.interval;
         let mut verdict = probe(address, &check).await;
         target.checked(verdict, check.thresholds);
-        let mut pause = FIRST_PAUSE;
+        let mut retry = RETRY;
         while target.health().is_initial()
             && verdict == Verdict::Fail(Failure::Broken)
-            && Instant::now() + pause < next
+            && Instant::now() + retry.pause() < next
         {
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            sleep(retry.pause()).await;
+            retry.grow();
             verdict = probe(address, &check).await;
             if verdict == Verdict::Pass {
                 target.checked(verdict, check.thresholds);

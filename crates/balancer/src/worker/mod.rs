@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use types::Backoff;
 
 use crate::health::Checks;
 use crate::meter::Meter;
@@ -24,7 +25,7 @@ use listen::Listener;
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// How long it takes until a port that could not be listened on is tried again: at first, and at most.
-const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+const RETRY: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
 
 /// What the connections of one thread share.
 #[derive(Debug)]
@@ -94,7 +95,7 @@ pub(crate) async fn run(mut orders: Orders, report: impl Fn(WorkerView)) {
     let mut checks = Checks::default();
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut pause = RETRY.0;
+    let mut backoff = RETRY;
     let mut changed = true;
     loop {
         let routing = worker.routing();
@@ -103,7 +104,7 @@ pub(crate) async fn run(mut orders: Orders, report: impl Fn(WorkerView)) {
             if orders.checks {
                 checks.follow(&routing);
             }
-            pause = RETRY.0;
+            backoff.reset();
         }
         let unbound = listen_on(&worker, &routing, &mut listeners).await;
         let retry = !unbound.is_empty();
@@ -118,7 +119,7 @@ pub(crate) async fn run(mut orders: Orders, report: impl Fn(WorkerView)) {
                 changed = true;
             }
             _ = orders.halt.wait_for(|halt| *halt) => return,
-            () = sleep(pause), if retry => pause = (pause * 2).min(RETRY.1),
+            () = sleep(backoff.pause()), if retry => backoff.grow(),
             _ = sweep.tick() => worker.pool.sweep(routing.idle_timeout),
         }
     }

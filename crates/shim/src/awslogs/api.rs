@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use desired::PullIdentity;
 use serde::Serialize;
 
-use super::FIRST_PAUSE;
+use super::RETRY;
 use super::message::Message;
 use crate::pull::Trouble;
 use crate::pull::api::{self, Call, Refusal};
@@ -126,13 +126,14 @@ impl Api {
     }
 
     fn make(&mut self, identity: &PullIdentity, action: &str, body: &impl Serialize) -> Result<(), Refused> {
-        let mut tries = 1;
+        let (mut tries, mut retry) = (1, RETRY);
         loop {
             match self.call(identity, action, body) {
                 Err(refused) if refused.is("ResourceAlreadyExistsException") => return Ok(()),
                 Err(refused) if refused.may_pass() && tries < TRIES => {
                     // As AWS's SDK does: a service that answers nobody now may do so in a moment.
-                    std::thread::park_timeout(FIRST_PAUSE * tries);
+                    std::thread::park_timeout(retry.pause());
+                    retry.grow();
                     tries += 1;
                 }
                 result => return result,

@@ -26,6 +26,7 @@ use desired::role::RoleDir;
 use desired::{Body, LogDestination, PullIdentity};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
+use types::Backoff;
 
 use crate::helper::{Lost, Report, tell};
 use api::{Api, Refused};
@@ -36,10 +37,8 @@ use message::Assembler;
 const REPORT: Duration = Duration::from_secs(1);
 /// How long the next line of a message is waited for, in milliseconds.
 const LAST_LINE: u16 = 5000;
-/// The first pause before what failed is tried again; it doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Before what failed is tried again.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
 /// What the helper is told.
 #[derive(Debug, Serialize, Deserialize)]
@@ -184,7 +183,7 @@ struct Sender {
 impl Sender {
     fn run(mut self, buffer: &Buffer) {
         while let Some(batch) = buffer.take() {
-            let mut pause = FIRST_PAUSE;
+            let mut retry = RETRY;
             loop {
                 let LogDestination { group, stream, .. } = &self.destination;
                 let refused = match self.api.put(self.identity.current(), group, stream, &batch) {
@@ -198,8 +197,8 @@ impl Sender {
                     buffer.refused(batch.len(), refused.because());
                     break;
                 }
-                std::thread::park_timeout(pause);
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                std::thread::park_timeout(retry.pause());
+                retry.grow();
             }
         }
     }

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE};
+use types::Backoff;
 
 use super::{DNS_TIMEOUT, PAUSE};
 
 /// Before a closed port is tried again for the first time; then twice as long, up to [`PAUSE`]. A VPC's server begins with
 /// its first interface, at the moment when this is asked.
-const FIRST_PAUSE: Duration = Duration::from_millis(4);
+const CLOSED: Backoff = Backoff::new(Duration::from_millis(4), PAUSE);
 
 /// How often the servers are asked.
 const TRIES: usize = 2;
@@ -63,28 +64,28 @@ type Answer = Result<Vec<Ipv4Addr>, &'static str>;
 fn ask(socket: &UdpSocket, query: &[u8], id: u16, host: &str) -> std::io::Result<Option<Answer>> {
     send(socket, query)?;
     let deadline = Instant::now() + DNS_TIMEOUT;
-    let (mut buffer, mut closed) = ([0; 4096], None);
+    let (mut buffer, mut closed) = ([0; 4096], None::<Backoff>);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Ok(None);
         }
-        socket.set_read_timeout(Some(closed.map_or(left, |pause| left.min(pause))))?;
+        socket.set_read_timeout(Some(closed.as_ref().map_or(left, |closed| left.min(closed.pause()))))?;
         match socket.recv(&mut buffer) {
             Ok(length) => {
                 if let Some(answer) = read(&buffer[..length], id, host) {
                     return Ok(Some(answer));
                 }
             }
-            Err(cause) => match (cause.kind(), closed) {
-                (std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut, Some(pause)) => {
-                    closed = Some(PAUSE.min(pause * 2));
+            Err(cause) => match (cause.kind(), &mut closed) {
+                (std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut, Some(closed)) => {
+                    closed.grow();
                     send(socket, query)?;
                 }
                 (std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut, None) => return Ok(None),
                 (std::io::ErrorKind::Interrupted, _) => (),
-                (std::io::ErrorKind::ConnectionRefused, pause) => {
-                    closed = pause.or(Some(FIRST_PAUSE));
+                (std::io::ErrorKind::ConnectionRefused, closed) => {
+                    closed.get_or_insert(CLOSED);
                 }
                 _ => return Err(cause),
             },
