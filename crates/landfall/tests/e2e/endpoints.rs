@@ -10,7 +10,7 @@ use crate::image_path::{
     API, LAYERS, REGISTRY, Reason, begin, default_route, fails, heals, named, nat_gateway, no_api, no_layers,
     no_registry, no_token, table, without,
 };
-use crate::secrets::{described, run};
+use crate::secrets::{described, run, wait_for};
 use crate::stack::{Stack, text};
 
 /// The private part of the example's network, with a security group for endpoints.
@@ -197,10 +197,7 @@ fn with_a_parameter_a_secret_and_logs(private: &Private) -> [String; 3] {
     stack.ecs("RegisterTaskDefinition", &definition);
     let lacks = |words: &str| {
         let task = run(stack, "endpoints");
-        let task = stack.wait("the task stops", Duration::from_secs(60), || {
-            let task = described(stack, &task);
-            if task["lastStatus"] == "STOPPED" { Ok(task) } else { Err(format!("{task:#}")) }
-        });
+        let task = wait_for(stack, &task, "STOPPED");
         let said = task["stoppedReason"].as_str().unwrap();
         assert!(said.starts_with("ResourceInitializationError: ") && said.contains(words), "{said}");
         assert_eq!(task["stopCode"], "TaskFailedToStart");
@@ -221,10 +218,7 @@ fn with_a_parameter_a_secret_and_logs(private: &Private) -> [String; 3] {
         if said.starts_with("listening on port") { Ok(()) } else { Err(described(stack, &task).to_string()) }
     });
     stack.ecs("StopTask", &json!({"cluster": "echo", "task": task}));
-    stack.wait("the task has ended", Duration::from_secs(60), || {
-        let task = described(stack, &task);
-        if task["lastStatus"] == "STOPPED" { Ok(()) } else { Err(task.to_string()) }
-    });
+    wait_for(stack, &task, "STOPPED");
     stack.iam("DeleteRolePolicy", "RoleName=echo-execution&PolicyName=endpoints");
     stack.aws("logs delete-log-group --log-group-name /endpoints");
     stack.aws("ssm delete-parameter --name /endpoints/level");

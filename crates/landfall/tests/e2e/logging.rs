@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cases::{push_program, the_second_plan_is_empty};
-use crate::secrets::{compiled, described, run};
+use crate::secrets::{compiled, run, wait_for};
 use crate::stack::{Stack, text};
 
 const FILE: &str = "logging.tf";
@@ -29,7 +29,7 @@ pub(crate) fn a_task_s_output_and_the_vpc_s_flows_are_in_cloudwatch_logs(stack: 
     assert_eq!(stack.terraform(&["output", "-raw", "logging"]), "/echo/app /echo/flows");
 
     let arn = run(stack, "echo-talker");
-    let task = stopped(stack, &arn);
+    let task = wait_for(stack, &arn, "STOPPED");
     assert_eq!(task["containers"][0]["exitCode"], 5, "{task:#}");
     let stream = format!("ecs/app/{}", arn.rsplit('/').next().unwrap());
     let events = stack.aws(&format!(
@@ -63,7 +63,7 @@ pub(crate) fn a_task_s_output_and_the_vpc_s_flows_are_in_cloudwatch_logs(stack: 
     stack.iam("DetachRolePolicy", &format!("RoleName=echo-execution&PolicyArn={policy}"));
     let pull = r#"{"Statement":[{"Effect":"Allow","Action":"ecr:*","Resource":"*"}]}"#;
     stack.iam("PutRolePolicy", &format!("RoleName=echo-execution&PolicyName=pull&PolicyDocument={pull}"));
-    let task = stopped(stack, &run(stack, "echo-talker"));
+    let task = wait_for(stack, &run(stack, "echo-talker"), "STOPPED");
     let said = task["stoppedReason"].as_str().unwrap();
     for words in [
         "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to \
@@ -80,11 +80,4 @@ pub(crate) fn a_task_s_output_and_the_vpc_s_flows_are_in_cloudwatch_logs(stack: 
 
 fn messages(answer: &Value) -> Vec<&str> {
     answer["events"].as_array().unwrap().iter().map(|event| event["message"].as_str().unwrap()).collect()
-}
-
-fn stopped(stack: &Stack, arn: &str) -> Value {
-    stack.wait("the task stops", Duration::from_secs(60), || {
-        let task = described(stack, arn);
-        if task["lastStatus"] == "STOPPED" { Ok(task) } else { Err(format!("{task:#}")) }
-    })
 }

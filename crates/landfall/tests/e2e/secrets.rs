@@ -25,10 +25,7 @@ pub(crate) fn a_task_gets_a_parameter_and_a_secret(stack: &Stack) {
         "token-of-the-e2e someone echo/database /echo/level /echo/token 24"
     );
     let run = run(stack, "echo-secrets");
-    let task = stack.wait("the task runs", Duration::from_secs(60), || {
-        let task = described(stack, &run);
-        if task["lastStatus"] == "RUNNING" { Ok(task) } else { Err(format!("{task:#}")) }
-    });
+    let task = wait_for(stack, &run, "RUNNING");
     assert_eq!(
         shown(stack, &task),
         "SHOWN_LEVEL=chatty\nSHOWN_PASSWORD=hunter2\nSHOWN_TOKEN=token-of-the-e2e\n"
@@ -47,10 +44,7 @@ pub(crate) fn a_task_gets_a_parameter_and_a_secret(stack: &Stack) {
 
     stack.iam("DeleteRolePolicy", "RoleName=echo-execution&PolicyName=secrets");
     let denied = self::run(stack, "echo-secrets");
-    let task = stack.wait("the task that may not stops", Duration::from_secs(60), || {
-        let task = described(stack, &denied);
-        if task["lastStatus"] == "STOPPED" { Ok(task) } else { Err(format!("{task:#}")) }
-    });
+    let task = wait_for(stack, &denied, "STOPPED");
     let said = task["stoppedReason"].as_str().unwrap();
     assert_eq!(task["stopCode"], "TaskFailedToStart", "{task:#}");
     for words in [
@@ -61,10 +55,7 @@ pub(crate) fn a_task_gets_a_parameter_and_a_secret(stack: &Stack) {
     ] {
         assert!(said.contains(words), "{said}");
     }
-    stack.wait("the first task has ended", Duration::from_secs(60), || {
-        let task = described(stack, &run);
-        if task["lastStatus"] == "STOPPED" { Ok(()) } else { Err(format!("{task:#}")) }
-    });
+    wait_for(stack, &run, "STOPPED");
     std::fs::remove_file(stack.folder.join(FILE)).unwrap();
     stack.terraform(&["apply", "-auto-approve"]);
 }
@@ -84,6 +75,15 @@ pub(crate) fn run(stack: &Stack, definition: &str) -> String {
 
 pub(crate) fn described(stack: &Stack, arn: &str) -> Value {
     stack.ecs("DescribeTasks", &json!({"cluster": "echo", "tasks": [arn]}))["tasks"][0].clone()
+}
+
+/// Waits until a task has a status; gives the task.
+#[track_caller]
+pub(crate) fn wait_for(stack: &Stack, arn: &str, status: &str) -> Value {
+    stack.wait(&format!("the task is {status}"), Duration::from_secs(60), || {
+        let task = described(stack, arn);
+        if task["lastStatus"] == status { Ok(task) } else { Err(format!("{task:#}")) }
+    })
 }
 
 /// What the task's program answers, inside the task's own network.
