@@ -50,14 +50,7 @@ mod tests {
             ("TagResource", json!({"ResourceARN": named, "Tags": {}}), named.clone()),
             ("DescribeScalableTargets", service.clone(), "*".to_owned()),
         ] {
-            let (_, text) = api.call(&session, AutoScaling, action, &body.to_string());
-            let words = format!(
-                "is not authorized to perform: application-autoscaling:{action} on resource: {resource} because"
-            );
-            assert!(
-                text.contains("AccessDeniedException") && text.contains(&words),
-                "{action} {body}: {text}"
-            );
+            api.refuses(&session, AutoScaling, action, &body, &resource);
         }
     }
 }

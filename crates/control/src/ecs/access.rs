@@ -97,12 +97,7 @@ mod tests {
             ("ListClusters", json!({}), "*".to_owned()),
             ("StopTask", json!([]), "*".to_owned()),
         ] {
-            let (_, text) = api.call(&session, Ecs, action, &body.to_string());
-            let words = format!("is not authorized to perform: ecs:{action} on resource: {resource} because");
-            assert!(
-                text.contains("AccessDeniedException") && text.contains(&words),
-                "{action} {body}: {text}"
-            );
+            api.refuses(&session, Ecs, action, &body, &resource);
         }
     }
 

@@ -99,6 +99,23 @@ impl Verifying {
         text
     }
 
+    /// As [`Verifying::call`] of a JSON service; the call must be refused for want of a policy that allows it on a resource.
+    #[track_caller]
+    pub(crate) fn refuses(
+        &self,
+        keys: &Keys,
+        service: Service,
+        action: &str,
+        body: &serde_json::Value,
+        resource: &str,
+    ) {
+        let (_, text) = self.call(keys, service, action, &body.to_string());
+        let prefix = service.iam_prefix();
+        let words =
+            format!("is not authorized to perform: {prefix}:{action} on resource: {resource} because");
+        assert!(text.contains("AccessDeniedException") && text.contains(&words), "{action} {body}: {text}");
+    }
+
     /// Makes a role that root may assume and whose inline policy is `statement`, and assumes it.
     pub(crate) fn session(&self, role: &str, statement: Option<&str>) -> Keys {
         let trust = form(

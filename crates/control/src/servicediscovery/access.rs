@@ -56,14 +56,7 @@ mod tests {
             ("DiscoverInstances", json!({"ServiceName": "a", "NamespaceName": "b"}), "*".to_owned()),
             ("ListServices", json!({}), "*".to_owned()),
         ] {
-            let (_, text) = api.call(&session, ServiceDiscovery, action, &body.to_string());
-            let words = format!(
-                "is not authorized to perform: servicediscovery:{action} on resource: {resource} because"
-            );
-            assert!(
-                text.contains("AccessDeniedException") && text.contains(&words),
-                "{action} {body}: {text}"
-            );
+            api.refuses(&session, ServiceDiscovery, action, &body, &resource);
         }
     }
 
