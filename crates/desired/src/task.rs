@@ -342,7 +342,7 @@ pub struct ImageReference {
 }
 
 /// As whom, and where, a task pulls.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PullIdentity {
     /// The region of the ECR API.
     pub region: String,

@@ -184,14 +184,7 @@ fn task(vpc: &str, last: u8) -> Task {
             endpoint: format!("{id}-app"),
             ..Container::default()
         }],
-        pull: PullIdentity {
-            region: "ap-northeast-2".to_owned(),
-            role_arn: None,
-            access_key_id: String::new(),
-            secret_access_key: String::new(),
-            session_token: String::new(),
-            ca_certificate: String::new(),
-        },
+        pull: PullIdentity { region: "ap-northeast-2".to_owned(), ..PullIdentity::default() },
         role: Some(RoleSession {
             id: format!("{id}-role"),
             role_arn: "arn:aws:iam::000000000001:role/app".to_owned(),
